@@ -281,7 +281,7 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def byte_strings(value: Any) -> np.ndarray:
+def byte_strings(value: Any, where: str = "Strings") -> np.ndarray:
     """Turns str or bytes, nested in lists or arrays, into an object array of bytes."""
     array = np.asarray(value, dtype=object)
     flat = np.empty(array.size, dtype=object)
@@ -289,7 +289,7 @@ def byte_strings(value: Any) -> np.ndarray:
         if isinstance(item, str):
             item = item.encode("utf-8")
         if not isinstance(item, bytes):
-            raise TypeError(f"Expected strings (str or bytes). Received: {item!r}.")
+            raise TypeError(f"{where}: expected str or bytes. Received: {item!r}.")
         flat[index] = bytes(item)
     return flat.reshape(array.shape)
 
@@ -297,16 +297,15 @@ def byte_strings(value: Any) -> np.ndarray:
 def as_input(value: Any, dtype: str, where: str) -> np.ndarray:
     """Turns a value into an array of the named dtype, refusing to change numbers on the way."""
     if dtype == "string":
-        return byte_strings(value)
+        return byte_strings(value, where)
     array, wanted = np.asarray(value), np.dtype(dtype)
-    cast = array.astype(wanted)
     if array.dtype.kind in "iu" and wanted.kind in "iu":
-        exact = bool((cast == array).all())
+        exact = bool((array.astype(wanted) == array).all())
     else:
         exact = np.can_cast(array.dtype, wanted, "same_kind")
     if not exact and array.size:  # an empty list is an array of float64
-        raise TypeError(f"{where}: expected {dtype}. Received: {value!r}, {array.dtype}.")
-    return np.ascontiguousarray(cast).reshape(array.shape)
+        raise TypeError(f"{where}: expected {dtype}. Received {array.dtype}: {array.tolist()!r}.")
+    return np.ascontiguousarray(array, dtype=wanted).reshape(array.shape)
 
 
 # === The C library ===

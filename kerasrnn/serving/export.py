@@ -33,6 +33,8 @@ _RESERVED = frozenset(
     )
 )
 
+_WILDCARDS = frozenset("*?[]\\")
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -105,7 +107,11 @@ class ExportReport:
                 "largest difference from the model:"
             )
             for name, outputs_ in self.differences.items():
-                found = ", ".join(f"{key} {value:.1e}" for key, value in outputs_.items())
+                floats = self.signatures[name]["outputs"]
+                found = ", ".join(
+                    f"{key} {value:.1e}" if "float" in floats[key]["dtype"] else f"{key} none"
+                    for key, value in sorted(outputs_.items())
+                )
                 lines.append(f"    {name}: {found}")
         else:
             lines.append("  not verified")
@@ -191,7 +197,7 @@ def export_signatures(
     begin = time.perf_counter()
     _check_arguments(signatures, samples)
     version = check_version(version)
-    base = Path(path).resolve()
+    base = _check_path(path)
     check_free(base, version, overwrite)
     requests = [
         (name, batch)
@@ -265,6 +271,17 @@ def _check_arguments(
                 f"Signature '{name}' has no input with a batch, that is with an open first axis: "
                 f"{dict(signature.input_specs)}."
             )
+
+
+def _check_path(path: str | os.PathLike[str]) -> Path:
+    base = Path(path).resolve()
+    if set(str(base)) & _WILDCARDS:
+        raise ValueError(
+            f"`path` must do without the characters {' '.join(sorted(_WILDCARDS))}, which "
+            "TensorFlow takes for a pattern when it looks for the weights. "
+            f"Received: '{base}'."
+        )
+    return base
 
 
 def _is_batched(spec: tf.TensorSpec) -> bool:

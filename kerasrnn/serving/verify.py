@@ -178,7 +178,8 @@ def largest_difference(expected: Any, actual: np.ndarray, tolerance: float, wher
         same = (wanted == got) | (np.isnan(wanted) & np.isnan(got))
         with np.errstate(invalid="ignore"):
             gaps = np.where(same, 0.0, np.abs(wanted - got))
-            wrong = ~(same | (gaps <= tolerance * np.maximum(1.0, np.abs(wanted))))
+            close = np.isfinite(gaps) & (gaps <= tolerance * np.maximum(1.0, np.abs(wanted)))
+            wrong = ~(same | close)
         difference = float(gaps.max())
     if wrong.any():
         first = tuple(int(index) for index in np.argwhere(wrong)[0])
