@@ -1,0 +1,18 @@
+"""Tokenising, vocabularies and tag inventories, as Keras layers that export into the graph."""
+
+from kerasrnn.text.characters import CharacterIds
+from kerasrnn.text.spans import Entity, entities_from_tags, spans
+from kerasrnn.text.tags import TagInventory
+from kerasrnn.text.tokenizer import Token, Tokenizer
+from kerasrnn.text.vocabulary import Vocabulary
+
+__all__ = [
+    "CharacterIds",
+    "Entity",
+    "TagInventory",
+    "Token",
+    "Tokenizer",
+    "Vocabulary",
+    "entities_from_tags",
+    "spans",
+]

@@ -1,0 +1,86 @@
+"""What the layers of `kerasrnn.text` share: they take strings, own tables and have no weights."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class TextLayer(keras.layers.Layer):
+    """A Keras layer on strings, in TensorFlow ops only, so that it exports into a SavedModel.
+
+    Its inputs reach `call` as they are: Keras would try to make float tensors of them.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
+        self.supports_jit = False  # XLA knows no strings
+        # Nothing is built from shapes: an untouched layer can be exported and restored.
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; text layers are never trainable."""
+        config = super().get_config()
+        config.pop("trainable", None)
+        return config
+
+
+def as_strings(values: Any, argument: str) -> tf.Tensor | tf.RaggedTensor:
+    """`values` as a string tensor, dense or ragged.
+
+    Args:
+        values: a tensor, a ragged tensor, an array, a string or nested lists of strings, whose
+            rows may differ in length.
+        argument: the name an error gives to `values`.
+
+    Raises:
+        ValueError: `values` are not strings.
+    """
+    if not isinstance(values, tf.Tensor | tf.RaggedTensor):
+        try:
+            values = _convert(values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Argument '{argument}' must hold strings: a string tensor, dense or ragged, or "
+                f"nested lists of str. Received {values!r:.200}."
+            ) from error
+    if values.dtype != tf.string:
+        raise ValueError(
+            f"Argument '{argument}' must hold strings. Received dtype {values.dtype.name}."
+        )
+    return values
+
+
+def _convert(values: Any) -> tf.Tensor | tf.RaggedTensor:
+    """Lists of rows become ragged only if their rows differ in length."""
+    try:
+        return tf.convert_to_tensor(values, tf.string)
+    except ValueError:
+        if not isinstance(values, list | tuple):
+            raise
+        return tf.ragged.constant(values, tf.string)
+
+
+def map_flat(function: Any, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor | tf.RaggedTensor:
+    """Apply an elementwise `function` to the values of a dense or a ragged tensor."""
+    if isinstance(values, tf.RaggedTensor):
+        return values.with_flat_values(function(values.flat_values))
+    return function(values)
+
+
+def static_table(
+    keys: Any, values: Any, key_dtype: tf.DType, default: int
+) -> tf.lookup.StaticHashTable:
+    """A table to int32 ids whose content travels inside the SavedModel, with no file beside it.
+
+    It is made outside of any graph being traced, so that a layer may be constructed anywhere.
+    """
+    with tf.init_scope():
+        return tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(keys, key_dtype), tf.constant(values, tf.int32)
+            ),
+            default_value=default,
+        )
