@@ -406,6 +406,27 @@ def library_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def library_files(folder: str | os.PathLike[str] | None = None) -> list[Path]:
+    """The files of the C library, in the order in which they must be opened.
+
+    Args:
+        folder: where they lie; by default the installed `tensorflow` package.
+
+    Raises:
+        FileNotFoundError: one is missing (TensorFlow's wheel for Windows has none).
+    """
+    place = Path(folder) if folder else library_folder()
+    suffix = "2.dylib" if sys.platform == "darwin" else "so.2"
+    paths = [place / f"{name}.{suffix}" for name in ("libtensorflow_framework", "libtensorflow_cc")]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"'{path}' is missing: running a SavedModel without Python needs TensorFlow's "
+                "C library, which its packages for Linux and macOS hold."
+            )
+    return paths
+
+
 def open_library(folder: str | os.PathLike[str] | None = None) -> ctypes.CDLL:
     """Opens `libtensorflow_cc` and declares its functions.
 
@@ -413,17 +434,9 @@ def open_library(folder: str | os.PathLike[str] | None = None) -> ctypes.CDLL:
         folder: where the library lies; by default the installed `tensorflow` package.
 
     Raises:
-        FileNotFoundError: there is no such library (TensorFlow's wheel for Windows has none).
+        FileNotFoundError: there is no such library.
     """
-    place = Path(folder) if folder else library_folder()
-    suffix = "2.dylib" if sys.platform == "darwin" else "so.2"
-    for name in ("libtensorflow_framework", "libtensorflow_cc"):
-        path = place / f"{name}.{suffix}"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"'{path}' is missing: running a SavedModel without Python needs TensorFlow's "
-                "C library, which its packages for Linux and macOS hold."
-            )
+    for path in library_files(folder):
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
     for name, (result, arguments) in _PROTOTYPES.items():
         function = getattr(library, name)

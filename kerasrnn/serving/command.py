@@ -33,9 +33,16 @@ def serving_command(path: str | os.PathLike[str], name: str) -> str:
     Example:
 
     ```python
+    import tensorflow as tf
     from kerasrnn.serving import serving_command
 
-    print(serving_command("serving/tagger", "tagger"))
+    module = tf.Module()
+    module.shout = tf.function(
+        lambda text: {"loud": tf.strings.upper(text)},
+        input_signature=[tf.TensorSpec((None,), tf.string, name="text")],
+    )
+    tf.saved_model.save(module, "serving/shout/1", signatures=module.shout)
+    print(serving_command("serving/shout", "shout"))
     ```
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):

@@ -169,6 +169,7 @@ def export_signatures(
         ValueError: an argument, or an output of a function, that does not fit; the message
             names it.
         FileExistsError: the version exists and `overwrite` is False.
+        FileNotFoundError: the TensorFlow package has no C library to verify with (on Windows).
         VerificationError: a server could not run the SavedModel, or it differs from the model.
 
     Example:

@@ -88,10 +88,17 @@ def verify_savedmodel(
     Example:
 
     ```python
+    import tensorflow as tf
     from kerasrnn.serving import Case, verify_savedmodel
 
-    found = verify_savedmodel("serving/tagger/1", [Case("serving_default", {"text": ["In Oslo."]})])
-    print(found.outputs[0]["tags"])
+    module = tf.Module()
+    module.shout = tf.function(
+        lambda text: {"loud": tf.strings.upper(text)},
+        input_signature=[tf.TensorSpec((None,), tf.string, name="text")],
+    )
+    tf.saved_model.save(module, "serving/shout/1", signatures=module.shout)
+    case = Case("serving_default", {"text": ["In Oslo."]}, {"loud": ["IN OSLO."]})
+    print(verify_savedmodel("serving/shout/1", [case]).outputs)
     ```
     """
     folder = Path(path).resolve()
@@ -195,7 +202,7 @@ def _run_fresh(
     folder: Path, arrays: Mapping[str, np.ndarray], timeout: float
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Runs `c_api.py run` in a new interpreter; returns its report and outputs."""
-    library = c_api.library_folder()
+    library = c_api.library_files()[0].parent
     environment = dict(os.environ)
     # As a server without a GPU; the GPU's memory may well be in this process's hands.
     environment["CUDA_VISIBLE_DEVICES"] = "-1"

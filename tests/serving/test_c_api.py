@@ -141,6 +141,20 @@ def test_frameworks_are_noticed():
     assert {"tensorflow", "keras", "kerasrnn"} <= set(c_api.loaded_frameworks())
 
 
+def test_process_with_a_framework_gives_no_report(identities, tmp_path):
+    c_api.save_arrays(tmp_path / "cases.npz", {})
+    with pytest.raises(AssertionError, match=r"must not import \[.*'tensorflow'"):
+        c_api.run_cases(str(identities), str(tmp_path / "cases.npz"), str(tmp_path), None)
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_session_has_xla_off():
+    config = tf.compat.v1.ConfigProto.FromString(c_api.XLA_OFF)
+    options = config.graph_options.optimizer_options
+    assert options.global_jit_level == options.OFF == -1
+    assert config.ByteSize() == len(c_api.XLA_OFF)
+
+
 def test_library_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"libtensorflow_framework.* is missing"):
         c_api.open_library(tmp_path)
