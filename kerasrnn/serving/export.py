@@ -33,6 +33,9 @@ _RESERVED = frozenset(
     )
 )
 
+# One request, or several.
+Requests = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
 _WILDCARDS = frozenset("*?[]\\")
 
 
@@ -140,7 +143,7 @@ def export_signatures(
     path: str | os.PathLike[str],
     version: int | None = 1,
     *,
-    samples: Mapping[str, Mapping[str, Any]],
+    samples: Mapping[str, Requests],
     verify: bool = True,
     overwrite: bool = False,
     tolerance: float = 1e-4,
@@ -148,16 +151,17 @@ def export_signatures(
     """Exports a model as `<path>/<version>`, a SavedModel that TF Serving runs without Python.
 
     The model is built in a folder beside its final place, gets warm-up requests, is run by
-    TensorFlow's C library in a fresh process, is compared with the Python functions for two
-    sizes of batch, and only then renamed into place. If anything fails, nothing is left behind.
+    TensorFlow's C library in a fresh process, is compared with the Python functions for at
+    least two sizes of batch, and only then renamed into place. If anything fails, nothing is left behind.
 
     Args:
         model: owner of the variables and lookup tables that the functions use.
         signatures: signature name -> `Signature`; `serving_default` must be among them.
         path: the model's folder on a local disk, made if need be.
         version: a positive number, or None for the next free one.
-        samples: signature name -> input name -> a batch of values, used for the comparison and as
-            warm-up requests.
+        samples: signature name -> a request, or a list of requests, for the comparison and for
+            warming up. A request gives each input a batch of values. Where all requests of a
+            signature are of one size, one of another size is made from the first.
         verify: whether to run and compare the SavedModel. Its graph is checked in any case.
         overwrite: replace the version if it exists. A server does not load a version again.
         tolerance: floats may differ by `tolerance * max(1, |expected|)`. All else must be equal.
@@ -203,7 +207,7 @@ def export_signatures(
     requests = [
         (name, batch)
         for name, signature in signatures.items()
-        for batch in _two_batches(name, signature, samples[name])
+        for batch in _batches(name, signature, samples[name])
     ]
     with _exact_matrix_products():
         cases = [
@@ -237,9 +241,7 @@ def export_signatures(
 # === Arguments ===
 
 
-def _check_arguments(
-    signatures: Mapping[str, Signature], samples: Mapping[str, Mapping[str, Any]]
-) -> None:
+def _check_arguments(signatures: Mapping[str, Signature], samples: Mapping[str, Requests]) -> None:
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "An export needs Keras's TensorFlow backend (KERAS_BACKEND=tensorflow). "
@@ -297,18 +299,36 @@ class _Batch:
     size: int
 
 
-def _two_batches(name: str, signature: Signature, sample: Mapping[str, Any]) -> list[_Batch]:
-    """The sample and one of another size: its first row, or for a single row the row twice."""
+def _batches(name: str, signature: Signature, sample: Requests) -> list[_Batch]:
+    """The requests, and if all are of one size, one more of another: one row, or a row twice."""
+    requests = [sample] if isinstance(sample, Mapping) else list(sample)
+    if not requests:
+        raise ValueError(f"`samples` has no request for signature '{name}'.")
+    batches = [_batch(name, signature, request) for request in requests]
+    first = batches[0]
+    if all(batch.size == first.size for batch in batches):
+        rows = [0] if first.size > 1 else [0, 0]
+        specs = signature.input_specs
+        inputs = {
+            key: array[rows] if _is_batched(specs[key]) else array
+            for key, array in first.inputs.items()
+        }
+        batches.append(_Batch(inputs, len(rows)))
+    return batches
+
+
+def _batch(name: str, signature: Signature, request: Mapping[str, Any]) -> _Batch:
+    """One request as arrays, checked against the signature."""
     specs = signature.input_specs
-    if set(sample) != set(specs):
+    if set(request) != set(specs):
         raise ValueError(
             f"The sample for signature '{name}' must give {sorted(specs)}. "
-            f"Received: {sorted(sample)}."
+            f"Received: {sorted(request)}."
         )
     inputs, sizes = {}, {}
     for key, spec in specs.items():
         where = f"The sample for input '{key}' of signature '{name}'"
-        inputs[key] = c_api.as_input(sample[key], spec.dtype.name, where)
+        inputs[key] = c_api.as_input(request[key], spec.dtype.name, where)
         if not spec.shape.is_compatible_with(inputs[key].shape):
             raise ValueError(
                 f"{where} has the shape {inputs[key].shape}. Expected: {tuple(spec.shape)}."
@@ -320,10 +340,7 @@ def _two_batches(name: str, signature: Signature, sample: Mapping[str, Any]) -> 
             f"The sample for signature '{name}' must be one batch of at least one example. "
             f"Received batches of: {sizes}."
         )
-    size = next(iter(sizes.values()))
-    rows = [0] if size > 1 else [0, 0]
-    other = {key: array[rows] if key in sizes else array for key, array in inputs.items()}
-    return [_Batch(inputs, size), _Batch(other, len(rows))]
+    return _Batch(inputs, next(iter(sizes.values())))
 
 
 # === What the model gives in Python ===

@@ -133,6 +133,27 @@ def test_batch_sizes_of_verification(tmp_path):
     assert seen == [(3, 0.5), (1, 0.5), (1, 0.5), (2, 0.5)]
 
 
+def test_several_requests(tmp_path):
+    def sizes(requests, version):
+        seen = []
+
+        def function(x):
+            if tf.executing_eagerly():
+                seen.append(len(x))
+            return {"y": model(x)}
+
+        model = scale()
+        samples = {"serving_default": [{"x": rows} for rows in requests]}
+        signatures = scale_signatures(model, function)
+        export_signatures(model, signatures, tmp_path, version, samples=samples, verify=False)
+        return seen
+
+    assert sizes([ROWS, ROWS[:2]], 1) == [3, 2]
+    assert sizes([ROWS, ROWS], 2) == [3, 3, 1]
+    with pytest.raises(ValueError, match="no request for signature 'serving_default'"):
+        sizes([], 3)
+
+
 def test_without_verification_no_process_runs(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a process was started")
