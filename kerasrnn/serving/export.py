@@ -152,7 +152,8 @@ def export_signatures(
 
     The model is built in a folder beside its final place, gets warm-up requests, is run by
     TensorFlow's C library in a fresh process, is compared with the Python functions for at
-    least two sizes of batch, and only then renamed into place. If anything fails, nothing is left behind.
+    least two sizes of batch, and only then renamed into place. If anything fails, nothing is left
+    behind.
 
     Args:
         model: owner of the variables and lookup tables that the functions use.
