@@ -1,0 +1,96 @@
+"""What stands on a tagger's scores: independent choices, or a conditional random field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrnn.layers import CRF
+from kerasrnn.text import TagInventory
+
+
+class SoftmaxHead(keras.layers.Layer):
+    """Each tag is chosen by itself, with the probabilities of a softmax.
+
+    Args:
+        **kwargs: arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.built = True
+
+    def loss(self, scores: Any, tags: Any, mask: Any) -> Any:
+        """Negative log-likelihood of the tags, in nats, summed over all words.
+
+        Args:
+            scores: `(batch, time, tags)`, before the softmax.
+            tags: integers `(batch, time)`; any legal id where the mask is false.
+            mask: booleans `(batch, time)`, true where there is a word.
+
+        Returns:
+            A scalar.
+        """
+        losses = ops.sparse_categorical_crossentropy(tags, scores, from_logits=True)
+        return ops.sum(ops.where(mask, losses, ops.zeros_like(losses)))
+
+    def decode(self, scores: Any, mask: Any) -> tuple[Any, Any]:
+        """The most likely tags.
+
+        Args:
+            scores: `(batch, time, tags)`, before the softmax.
+            mask: booleans `(batch, time)`, true where there is a word.
+
+        Returns:
+            `tags`, int32 `(batch, time)`, and their probabilities, float32 `(batch, time)`; both 0
+            where the mask is false.
+        """
+        best = ops.cast(ops.argmax(scores, axis=-1), "int32")  # (batch, time)
+        probabilities = ops.max(ops.softmax(scores, axis=-1), axis=-1)  # (batch, time)
+        return (
+            ops.where(mask, best, ops.zeros_like(best)),
+            ops.where(mask, probabilities, ops.zeros_like(probabilities)),
+        )
+
+
+class CRFHead(keras.layers.Layer):
+    """The tags of a sentence are chosen together, by a linear-chain conditional random field.
+
+    Args:
+        inventory: the tags; it says which sequences are legal.
+        constrained: whether only legal sequences may be chosen.
+        **kwargs: arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, inventory: TagInventory, constrained: bool = True, **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        legal = {}
+        # Everything is legal in a scheme without prefixes: no masks, so nothing to look up.
+        if constrained and not inventory.allowed_transitions().all():
+            legal = {
+                "allowed_transitions": inventory.allowed_transitions(),
+                "allowed_starts": inventory.allowed_starts(),
+                "allowed_ends": inventory.allowed_ends(),
+            }
+        self.crf = CRF(inventory.size, dtype="float32", name="crf", **legal)
+        self.built = True
+
+    def loss(self, scores: Any, tags: Any, mask: Any) -> Any:
+        """Negative log-likelihood of the sequences of tags, in nats, summed over all sentences.
+
+        Args and returns: as for `SoftmaxHead.loss`.
+        """
+        return -ops.sum(self.crf.log_likelihood(scores, tags, mask))
+
+    def decode(self, scores: Any, mask: Any) -> tuple[Any, Any]:
+        """The most likely sequence of tags, and the probability of each tag in it.
+
+        Args and returns: as for `SoftmaxHead.decode`. The probability of a tag is its marginal:
+        that of all sequences together which have this tag at this place.
+        """
+        best, _ = self.crf.decode(scores, mask)  # (batch, time)
+        marginals = self.crf.marginals(scores, mask)  # (batch, time, tags)
+        probabilities = ops.take_along_axis(marginals, best[:, :, None], axis=2)[:, :, 0]
+        return best, ops.where(mask, probabilities, ops.zeros_like(probabilities))

@@ -1,0 +1,252 @@
+"""The network of the sequence tagger: ids in, scores for tags out, on any Keras backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrnn.layers import DeepRNN
+from kerasrnn.zoo.spelling import SpellingCNN, SpellingRNN
+
+PADDING_ID = 0
+UNKNOWN_ID = 1
+SPELLINGS = ("cnn", "rnn", "none")
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class WordDropout(keras.layers.Layer):
+    """Replaces words by the unknown word at random while training.
+
+    A model so trained has seen the unknown word and can rely on what stands around it.
+
+    Args:
+        rate: the share of words that are replaced.
+        seed: integer, seed of the choice.
+        **kwargs: arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, words: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return words
+        chance = keras.random.uniform(ops.shape(words), seed=self.seed_generator)
+        dropped = ops.logical_and(chance < self.rate, ops.not_equal(words, PADDING_ID))
+        return ops.where(dropped, ops.full_like(words, UNKNOWN_ID), words)
+
+    def compute_output_shape(self, words_shape: Any) -> Any:
+        return words_shape
+
+    def compute_output_spec(self, words: Any, training: bool = False) -> Any:
+        return keras.KerasTensor(words.shape, dtype=words.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class SentencePooling(keras.layers.Layer):
+    """The mean and the maximum over the words of a sentence, side by side.
+
+    Args:
+        **kwargs: arguments of `keras.layers.Layer`.
+    """
+
+    def call(self, sequences: Any, mask: Any) -> Any:
+        """Pool.
+
+        Args:
+            sequences: `(batch, time, units)`.
+            mask: booleans `(batch, time)`, true where there is a word.
+
+        Returns:
+            `(batch, 2 · units)`; zeros for a sentence without words.
+        """
+        present = ops.expand_dims(mask, -1)  # (batch, time, 1)
+        count = ops.sum(ops.cast(present, sequences.dtype), axis=1)  # (batch, 1)
+        kept = ops.where(present, sequences, ops.zeros_like(sequences))
+        mean = ops.sum(kept, axis=1) / ops.maximum(count, 1)
+        lowest = ops.full_like(sequences, -1e4)  # float16 can hold it
+        highest = ops.max(ops.where(present, sequences, lowest), axis=1)
+        highest = ops.where(count > 0, highest, ops.zeros_like(highest))
+        return ops.concatenate([mean, highest], axis=-1)
+
+    def compute_output_shape(self, sequences_shape: Any, mask_shape: Any = None) -> Any:
+        return (sequences_shape[0], 2 * sequences_shape[-1])
+
+    def compute_output_spec(self, sequences: Any, mask: Any) -> Any:
+        return keras.KerasTensor(
+            self.compute_output_shape(sequences.shape), dtype=self.compute_dtype
+        )
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class TaggerNetwork(keras.Model):
+    r"""Scores for the tags of words, and for the label of the whole sentence if there are labels.
+
+    A word's embedding stands beside the vector of its spelling; a deep recurrent layer, in both
+    directions unless told otherwise, reads the sentence; a dense layer scores the tags:
+
+    .. math::
+        x^{<t>} &= [E_{w_t}; spelling(w_t)] \\
+        h^{<t>} &= DeepRNN(x)^{<t>} \\
+        \hat y^{<t>} &= W_y h^{<t>} + b_y
+
+    After Lample et al. (2016), "Neural Architectures for Named Entity Recognition", and for the
+    convolution Ma and Hovy (2016), "End-to-end Sequence Labeling via Bi-directional
+    LSTM-CNNs-CRF". It takes ids, and knows nothing of text.
+
+    Args:
+        words: the number of word ids, padding (0) and unknown (1) among them.
+        tags: the number of tags.
+        characters: the number of character ids, padding and unknown among them; 0 without spelling.
+        labels: the number of labels of a whole sentence; 0 without that head.
+        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
+        units: the length of the recurrent state, for each direction.
+        depth: how many recurrent layers.
+        bidirectional: whether the sentence is read from both ends.
+        word_dimension: the length of a word's embedding.
+        train_words: whether word embeddings are trained.
+        spelling: `cnn`, `rnn` or `none`.
+        character_dimension: the length of a character's embedding.
+        character_units: the length of the vector of a word's spelling.
+        word_dropout: the share of words taken for unknown in training.
+        dropout: the share of components dropped before and behind the recurrent layers.
+        recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
+        layer_dropout: the share of components dropped between the recurrent layers.
+        **kwargs: arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: a dict of `words`, integers `(batch, time)`, 0 for padding, and with spelling
+            `characters`, integers `(batch, time, length)`, 0 for padding.
+
+    Returns:
+        A dict of `tags`, float32 scores `(batch, time, tags)`, and with labels `labels`, float32
+        scores `(batch, labels)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.zoo.tagger_network import TaggerNetwork
+    >>> network = TaggerNetwork(words=100, tags=5, spelling="none", units=8)
+    >>> tuple(network({"words": np.array([[4, 2, 7], [3, 0, 0]])})["tags"].shape)
+    (2, 3, 5)
+    """
+
+    def __init__(
+        self,
+        words: int,
+        tags: int,
+        *,
+        characters: int = 0,
+        labels: int = 0,
+        cell: str = "lstm",
+        units: int = 100,
+        depth: int = 1,
+        bidirectional: bool = True,
+        word_dimension: int = 100,
+        train_words: bool = True,
+        spelling: str = "cnn",
+        character_dimension: int = 25,
+        character_units: int = 50,
+        word_dropout: float = 0.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        dtype = kwargs.pop("dtype", None)
+        if not characters:
+            spelling = "none"
+
+        # === Layers ===
+        word_drop = WordDropout(word_dropout, dtype=dtype, name="word_dropout")
+        embeddings = keras.layers.Embedding(
+            words,
+            word_dimension,
+            embeddings_initializer=keras.initializers.RandomUniform(
+                # As wide as a vector from GloVe, whatever its length.
+                -((3 / word_dimension) ** 0.5),
+                (3 / word_dimension) ** 0.5,
+            ),
+            trainable=train_words,
+            dtype=dtype,
+            name="word_embeddings",
+        )
+        spell: keras.layers.Layer | None = None
+        if spelling == "cnn":
+            spell = SpellingCNN(
+                characters, character_dimension, character_units, dtype=dtype, name="spelling"
+            )
+        elif spelling == "rnn":
+            spell = SpellingRNN(
+                characters, character_dimension, character_units, cell, dtype=dtype, name="spelling"
+            )
+        rnn = DeepRNN(
+            cell=cell,
+            units=units,
+            depth=depth,
+            bidirectional=bidirectional,
+            return_sequences=True,
+            recurrent_dropout=recurrent_dropout,
+            layer_dropout=layer_dropout,
+            dtype=dtype,
+            name="rnn",
+        )
+        tag_scores = keras.layers.Dense(tags, dtype="float32", name="tag_scores")
+
+        # === Functional model ===
+        inputs = {"words": keras.Input((None,), dtype="int32", name="words")}
+        word_ids = inputs["words"]
+        mask = ops.not_equal(word_ids, PADDING_ID)  # (batch, time)
+        features = embeddings(word_drop(word_ids))  # (batch, time, word_dimension)
+        if spell is not None:
+            inputs["characters"] = keras.Input((None, None), dtype="int32", name="characters")
+            features = keras.layers.Concatenate(dtype=dtype, name="word_and_spelling")(
+                [features, spell(inputs["characters"])]
+            )
+        features = keras.layers.Dropout(dropout, dtype=dtype, name="input_dropout")(features)
+        hidden = rnn(features, mask=mask)  # (batch, time, units or 2 · units)
+        hidden = keras.layers.Dropout(dropout, dtype=dtype, name="output_dropout")(hidden)
+        outputs = {"tags": tag_scores(hidden)}  # (batch, time, tags)
+        if labels:
+            pooled = SentencePooling(dtype=dtype, name="sentence_pooling")(hidden, mask=mask)
+            outputs["labels"] = keras.layers.Dense(labels, dtype="float32", name="label_scores")(
+                pooled
+            )
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.settings = {
+            "words": words,
+            "tags": tags,
+            "characters": characters,
+            "labels": labels,
+            "cell": cell,
+            "units": units,
+            "depth": depth,
+            "bidirectional": bidirectional,
+            "word_dimension": word_dimension,
+            "train_words": train_words,
+            "spelling": spelling,
+            "character_dimension": character_dimension,
+            "character_units": character_units,
+            "word_dropout": word_dropout,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "layer_dropout": layer_dropout,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, **self.settings}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TaggerNetwork:
+        return cls(**config)

@@ -1,0 +1,348 @@
+"""What every task model has in common: presets, exports and its text side."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+import tomlkit
+
+from kerasrnn._version import __version__
+from kerasrnn.text.term_files import read_terms, write_terms
+from kerasrnn.zoo.files import replacing_folder
+from kerasrnn.zoo.presets import read_config, resolve_preset
+
+WEIGHTS_FILE = "model.weights.h5"
+CONFIG_FILE = "config.toml"
+
+# What Keras adds to every configuration. A name, a trainable flag and a precision belong to a
+# use of a model, not to the preset.
+_KERAS_ARGUMENTS = ("name", "trainable", "dtype")
+
+
+class Task(keras.Model):
+    """A model of the zoo: a network, its head and its text side in one object.
+
+    A task takes raw inputs (text, a piano roll) everywhere: in `fit`, `predict`, `evaluate` and
+    in the SavedModel that `export` writes. A subclass
+
+    - passes each constructor argument to an attribute and returns it from `get_config`;
+    - makes all of its weights in the constructor, so that a preset's weights can be loaded;
+    - names the arguments that are lists of terms in `vocabulary_arguments`: they become text files
+      of a preset;
+    - sets `input_dtype` and returns its signatures and sample requests from `signatures` and
+      `samples`, which `export` needs.
+
+    Args:
+        **kwargs: Passed to `keras.Model`: `name`, `dtype` (a precision policy), `trainable`.
+    """
+
+    vocabulary_arguments: ClassVar[tuple[str, ...]] = ()
+    input_dtype: ClassVar[str] = "string"
+    _classes: ClassVar[dict[str, type[Task]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Task._classes[cls.__name__] = cls
+
+    # === Training ===
+
+    def compile(
+        self, optimizer: Any = "adam", *, jit_compile: bool | str = False, **kwargs: Any
+    ) -> None:
+        """Set the optimizer. The loss is the task's own.
+
+        Args:
+            optimizer: A Keras optimizer or its name.
+            jit_compile: Whether to compile steps with XLA. Off by default: the length of a batch
+                changes from step to step, and XLA compiles anew for each length.
+            **kwargs: Passed to `keras.Model.compile`, except `loss`, which is refused.
+
+        Raises:
+            TypeError: if `loss` is given.
+        """
+        if kwargs.get("loss") is not None:
+            raise TypeError(f"{type(self).__name__} has its own loss; `loss` cannot be set.")
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    # === Presets ===
+
+    @classmethod
+    def from_preset(cls, preset: str | os.PathLike[str], **overrides: Any) -> Self:
+        """Load a model with its weights and its vocabulary.
+
+        Args:
+            preset: A name from `list_presets()`, a folder, or `hf://owner/name` for a repository on
+                the Hugging Face hub.
+            **overrides: Constructor arguments that replace those of the preset, such as
+                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`.
+
+        Returns:
+            The model. `Task.from_preset` returns an object of whichever class the preset names.
+
+        Raises:
+            ValueError: if there is no such preset, if it holds an unknown setting, or if it belongs
+                to another class than the one that is asked for.
+            FileNotFoundError: if a folder is missing or incomplete.
+
+        Example:
+
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> tagger = SequenceTagger.from_preset("ner_en_starter")
+        """
+        folder = resolve_preset(preset)
+        config = read_config(folder)
+        task_class = cls._preset_class(config["class"], folder)
+        arguments = dict(config["arguments"])
+        for name, file in config["vocabulary"].items():
+            if name not in task_class.vocabulary_arguments:
+                raise ValueError(
+                    f"{folder / CONFIG_FILE}: unknown vocabulary {name!r}. "
+                    f"Expected one of {', '.join(task_class.vocabulary_arguments)}."
+                )
+            arguments[name] = read_terms(_inside(folder, file))
+        known = _constructor_arguments(task_class)
+        for name in [*arguments, *overrides]:
+            if name not in known:
+                raise ValueError(
+                    f"{folder / CONFIG_FILE}: unknown setting {name!r} for {task_class.__name__}. "
+                    f"Expected one of {', '.join(sorted(known))}."
+                )
+        task = task_class(**{**arguments, **overrides})
+        weights = folder / WEIGHTS_FILE
+        if not weights.is_file():
+            raise FileNotFoundError(f"The preset {folder} lacks its {WEIGHTS_FILE}.")
+        task.load_weights(weights)
+        return task  # type: ignore[return-value]
+
+    @classmethod
+    def _preset_class(cls, name: str, folder: Path) -> type[Task]:
+        if name not in Task._classes:
+            raise ValueError(
+                f"{folder / CONFIG_FILE}: unknown class {name!r}. "
+                f"Expected one of {', '.join(sorted(Task._classes))}."
+            )
+        task_class = Task._classes[name]
+        if not issubclass(task_class, cls):
+            raise ValueError(
+                f"The preset {folder} is a {name}. Load it with {name}.from_preset, "
+                f"not {cls.__name__}.from_preset."
+            )
+        return task_class
+
+    def save_to_preset(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        weights_dtype: str = "float32",
+        extra: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write a folder that `from_preset` reads. No pickle and no code is in it.
+
+        The folder appears whole or not at all; one that is there already is replaced.
+
+        Args:
+            folder: The folder to write.
+            weights_dtype: `"float32"`, or `"float16"` for half the size on disk. The weights of a
+                loaded model are float32 in either case.
+            extra: Further sections of `config.toml`: `training` (how it was trained) and `card`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: if `weights_dtype` is neither of the two.
+
+        Example:
+
+        >>> import tempfile
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> tagger = SequenceTagger(words=["in", "Paris"], tags=["O", "B-LOC", "I-LOC"])
+        >>> folder = tagger.save_to_preset(tempfile.mkdtemp() + "/tagger")
+        >>> sorted(path.name for path in folder.iterdir())
+        ['config.toml', 'model.weights.h5', 'vocabulary']
+        """
+        if weights_dtype not in ("float32", "float16"):
+            raise ValueError(
+                f"`weights_dtype` must be float32 or float16. Received: {weights_dtype!r}"
+            )
+        with replacing_folder(folder) as temporary:
+            self._write_config(temporary, extra or {})
+            full = temporary / ("full." + WEIGHTS_FILE)
+            self.save_weights(full)
+            _copy_weights(full, temporary / WEIGHTS_FILE, weights_dtype)
+            full.unlink()
+        return Path(folder)
+
+    def _write_config(self, folder: Path, extra: Mapping[str, Any]) -> None:
+        arguments = self.arguments()
+        vocabulary = {}
+        for name in self.vocabulary_arguments:
+            terms = arguments.pop(name)
+            if terms is None:
+                continue
+            vocabulary[name] = f"vocabulary/{name}.txt"
+            (folder / "vocabulary").mkdir(exist_ok=True)
+            write_terms(folder / vocabulary[name], terms)
+        # TOML has no null: an argument that is None is left out and takes its default, None.
+        config = {
+            "class": type(self).__name__,
+            "arguments": {name: value for name, value in arguments.items() if value is not None},
+            "vocabulary": vocabulary,
+            "input": {"dtype": self.input_dtype},
+            "versions": versions(),
+            **extra,
+        }
+        (folder / CONFIG_FILE).write_text(tomlkit.dumps(config), encoding="utf-8")
+        read_config(folder)  # a section that could not be read back fails here, not for the user
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor arguments of this task, without those that every Keras model has.
+
+        Returns:
+            Plain numbers, strings, lists and None by name.
+        """
+        config = self.get_config()
+        return {name: config[name] for name in config if name not in _KERAS_ARGUMENTS}
+
+    # === Export ===
+
+    def signatures(self) -> dict[str, Any]:
+        """The functions that an export serves, by name. Each task defines its own.
+
+        Returns:
+            `kerasrnn.serving.Signature` objects, `serving_default` among them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `signatures`.")
+
+    def samples(self) -> dict[str, dict[str, Any]]:
+        """A batch of requests for each signature: an export is warmed up and verified with it.
+
+        Returns:
+            By signature, the values by input name.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `samples`.")
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        version: int | None = 1,
+        *,
+        verify: bool = True,
+        overwrite: bool = False,
+    ) -> Any:
+        """Write a SavedModel that a server can run on raw inputs without Python.
+
+        The folder `<path>/<version>/` appears whole or not at all.
+
+        Args:
+            path: The folder of the served model.
+            version: The number of the folder inside; None for the next free one.
+            verify: Load the result through TensorFlow's C API in a fresh process and compare its
+                outputs with those of this model before it is moved into place.
+            overwrite: Replace the version if it exists.
+
+        Returns:
+            A `kerasrnn.serving.ExportReport`.
+
+        Raises:
+            FileExistsError: if the version exists and `overwrite` is false.
+            kerasrnn.serving.VerificationError: if the SavedModel differs from this model.
+
+        Example:
+
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> tagger = SequenceTagger.from_preset("ner_en_starter")
+        >>> report = tagger.export("serving/tagger", version=1)  # doctest: +SKIP
+        """
+        # Serving stands beside the models; a user who never exports need not load it.
+        from kerasrnn.serving import export_signatures
+
+        return export_signatures(
+            self,
+            self.signatures(),
+            path,
+            version,
+            samples=self.samples(),
+            verify=verify,
+            overwrite=overwrite,
+        )
+
+
+def versions() -> dict[str, str]:
+    """The versions that a preset or a run was made with.
+
+    Returns:
+        Version strings by the names kerasrnn, keras, tensorflow and python.
+    """
+    return {
+        "kerasrnn": __version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise a ValueError that names the valid choices unless `value` is one of them."""
+    if value not in choices:
+        raise ValueError(
+            f"Unknown value for `{name}`: {value!r}. Expected one of {', '.join(choices)}."
+        )
+
+
+def check_between(name: str, value: Any, low: float, high: float) -> None:
+    """Raise a ValueError unless `low` ≤ `value` < `high`."""
+    if not isinstance(value, int | float) or not low <= value < high:
+        raise ValueError(f"`{name}` must be at least {low} and below {high}. Received: {value!r}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise a ValueError unless `value` is a positive integer."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
+
+
+def _constructor_arguments(task_class: type[Task]) -> set[str]:
+    parameters = inspect.signature(task_class.__init__).parameters.values()
+    named = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    return (named - {"self"}) | set(_KERAS_ARGUMENTS)
+
+
+def _inside(folder: Path, file: Any) -> Path:
+    """A preset from elsewhere must not name files outside of its own folder."""
+    path = (folder / str(file)).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"{folder / CONFIG_FILE}: {file!r} lies outside of the preset.")
+    return path
+
+
+def _copy_weights(source: Path, target: Path, dtype: str) -> None:
+    """Copy Keras's weights file with every float in `dtype`, compressed."""
+    with h5py.File(source, "r") as old, h5py.File(target, "w") as new:
+        for key, value in old.attrs.items():
+            new.attrs[key] = value
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                made = new.require_group(name)
+            else:
+                array = item[()]
+                if np.issubdtype(array.dtype, np.floating):
+                    array = array.astype(dtype)
+                    if not np.isfinite(array).all():
+                        raise ValueError(f"The weight {name} has values that {dtype} cannot hold.")
+                options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
+                made = new.create_dataset(name, data=array, **options)
+            for key, value in item.attrs.items():
+                made.attrs[key] = value
+
+        old.visititems(copy)
