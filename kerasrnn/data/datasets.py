@@ -99,7 +99,9 @@ def bucketed_batches(
 
         batches = bucketed_batches(data, 32, shuffle_seed=1, epoch=first, epochs=None)
         steps = int(bucketed_batches(data, 32).cardinality())
-        model.fit(batches, steps_per_epoch=steps, initial_epoch=first, epochs=last)
+        model.fit(
+            batches, steps_per_epoch=steps, initial_epoch=first, epochs=last, shuffle=False
+        )
 
     and to go on after step `k` of an epoch, `.skip(k)`. The rows are held in memory.
 
