@@ -1,0 +1,77 @@
+"""The backend under test, chosen by `KERAS_BACKEND` (tensorflow when unset), and shared fixtures.
+
+Cells, layers and the recurrence are tested on every backend. Text, data, training and serving are
+TensorFlow alone: on other backends their folders are not collected, and single tests elsewhere say
+`@pytest.mark.tensorflow`.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+BACKEND = keras.backend.backend()
+TENSORFLOW_ONLY = ("data", "embeddings", "serving", "text", "training", "zoo")
+
+
+def pytest_report_header(config):
+    return f"keras {keras.__version__} on {BACKEND}"
+
+
+def pytest_ignore_collect(collection_path: Path, config) -> bool | None:
+    """Leave the folders of TensorFlow-only packages alone on other backends.
+
+    The networks of the zoo, without their text side, are tested everywhere: `test_*network*.py`.
+    """
+    if BACKEND == "tensorflow" or collection_path.is_dir():
+        return None
+    place = collection_path.relative_to(Path(__file__).parent).parts[0]
+    if place in TENSORFLOW_ONLY and "network" not in collection_path.name:
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    if BACKEND == "tensorflow":
+        return
+    skip = pytest.mark.skip(reason=f"needs the TensorFlow backend, not {BACKEND}")
+    for item in items:
+        if "tensorflow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Every test starts from the same random state, alone or in company."""
+    keras.utils.set_random_seed(20260101)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A random generator of the test's own."""
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def float64(monkeypatch):
+    """Double precision, for exact comparisons of gradients.
+
+    JAX computes in it only when told to, and on JAX and PyTorch Keras narrows the result of many
+    operations to 32 bits by a table, which is lifted here.
+    """
+    with contextlib.ExitStack() as stack:
+        if BACKEND != "tensorflow":
+            from keras.src.backend.common import dtypes
+
+            monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
+        if BACKEND == "jax":
+            import jax
+
+            stack.enter_context(jax.enable_x64(True))
+        yield "float64"
