@@ -131,7 +131,7 @@ def parse_config(
     explicit = vars(parser.parse_args(arguments))
     file = explicit.pop("config", None)
 
-    values = {field.name: field.default for field in fields.values()}
+    values: dict[str, Any] = {field.name: field.default for field in fields.values()}
     if explicit.get("resume"):
         if file or not explicit.get("out"):
             raise UsageError("--resume needs --out, the run's folder, and takes no --config.")

@@ -106,8 +106,8 @@ def confusion_matrix(
     axes.set_ylabel("right label")
     axes.set_title(title)
     if len(labels) <= 20:
-        for row in places:
-            for column in places:
+        for row in range(len(labels)):
+            for column in range(len(labels)):
                 if counts[row, column]:
                     axes.text(
                         column,

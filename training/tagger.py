@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,9 +87,7 @@ class TaggerConfig(TrainingConfig):
     min_count: int = flag(1, "how often a word must occur in training to be known")
     dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
     word_dropout: float = flag(0.05, "share of words taken for unknown in training")
-    patience: int | None = flag(
-        None, "stop after as many epochs without a better validation figure"
-    )
+    patience: int | None = flag(None, "stop after as many epochs without a better figure")
     sentence_labels: bool = flag(True, "learn the sentences' labels (intents) where data has them")
     split_contractions: bool | None = flag(
         None, "split raw text as in the Penn Treebank; as CoNLL-U data needs it by default"
@@ -182,6 +179,9 @@ def train(config: TaggerConfig, folder: RunFolder, console: Console) -> dict[str
         "epochs": len(run.history),
         "best_epoch": run.best_epoch,
         "seconds": round(run.seconds, 1),
+        "words_per_second": round(
+            sum(map(len, data.train)) * len(run.history) / max(run.seconds, 1e-9)
+        ),
         **_measured(tagger, data),
     }
     folder.write_metrics(metrics)

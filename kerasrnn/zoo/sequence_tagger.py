@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections import Counter
@@ -16,7 +15,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasrnn.cells import CELLS
-from kerasrnn.data import TaggedSentence
+from kerasrnn.data import TaggedSentence, check_tags
 from kerasrnn.serving import Signature
 from kerasrnn.text import (
     CharacterIds,
@@ -152,13 +151,13 @@ class SequenceTagger(Task):
             "max_word_length": max_word_length,
         }.items():
             check_positive(name, value)
-        for name, value in {
+        for name, share in {
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
             "layer_dropout": layer_dropout,
         }.items():
-            check_between(name, value, 0, 1)
+            check_between(name, share, 0, 1)
         super().__init__(**kwargs)
         self.settings = {
             "scheme": scheme,
@@ -262,7 +261,7 @@ class SequenceTagger(Task):
 
         Example:
 
-        >>> from kerasrnn.data import TaggedSentence
+        >>> from kerasrnn.data import TaggedSentence, check_tags
         >>> from kerasrnn.zoo import SequenceTagger
         >>> sentence = TaggedSentence(("In", "Paris"), ("O", "B-LOC"))
         >>> SequenceTagger.from_sentences([sentence], units=8).inventory.tags
@@ -340,7 +339,7 @@ class SequenceTagger(Task):
 
     # === Training ===
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         x: Any,
         y: Any = None,
@@ -381,7 +380,7 @@ class SequenceTagger(Task):
 
         Example:
 
-        >>> from kerasrnn.data import TaggedSentence
+        >>> from kerasrnn.data import TaggedSentence, check_tags
         >>> from kerasrnn.zoo import SequenceTagger
         >>> sentences = [TaggedSentence(("In", "Paris"), ("O", "B-LOC"))]
         >>> tagger = SequenceTagger.from_sentences(sentences, units=8)
@@ -393,8 +392,9 @@ class SequenceTagger(Task):
         sentences = self._checked_sentences(x, y, "x")
         validation = None
         if validation_data is not None:
-            pair = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-            validation = self._checked_sentences(*pair, argument="validation_data")
+            paired = isinstance(validation_data, tuple)
+            val_x, val_y = validation_data if paired else (validation_data, None)
+            validation = self._checked_sentences(val_x, val_y, "validation_data")
         if not self.compiled:
             self.compile()
         if seed is None and shuffle:
@@ -418,7 +418,7 @@ class SequenceTagger(Task):
         finally:
             self._validation = None
 
-    def evaluate(  # type: ignore[override]
+    def evaluate(
         self, x: Any, y: Any = None, *, batch_size: int = 64, **kwargs: Any
     ) -> dict[str, Any]:
         """Measure the tagger on sentences whose tags are known.
@@ -482,7 +482,7 @@ class SequenceTagger(Task):
 
     # === Prediction ===
 
-    def predict(self, x: Any, *, batch_size: int = 64) -> list[list[Any]]:  # type: ignore[override]
+    def predict(self, x: Any, *, batch_size: int = 64) -> list[list[Any]]:
         """Tag texts.
 
         Args:
@@ -695,22 +695,16 @@ class SequenceTagger(Task):
         sentences = _as_sentences(x, y, argument)
         if not sentences:
             raise ValueError(f"`{argument}` must hold at least one sentence. Received none.")
-        known = set(self.inventory.tags)
-        labels = set(self.label_inventory.tags) if self.label_inventory else None
+        check_tags(sentences, self.inventory.tags, argument)
+        known = self.label_inventory.tags if self.label_inventory else None
         for number, sentence in enumerate(sentences, start=1):
             where = f"`{argument}`, sentence {number} ({' '.join(sentence.tokens)[:60]!r})"
-            if not sentence.tokens or "" in sentence.tokens:
-                raise ValueError(f"{where}: a sentence must have words, none of them empty.")
-            for tag in sentence.tags:
-                if tag not in known:
-                    raise ValueError(
-                        f"{where}: the tag {tag!r} was never seen in training. "
-                        f"Expected one of {', '.join(self.inventory.tags)}."
-                    )
-            if labels is not None and sentence.label not in labels:
+            if not sentence.tokens:
+                raise ValueError(f"{where}: a sentence must have words.")
+            if known is not None and sentence.label not in known:
                 raise ValueError(
                     f"{where}: the label {sentence.label!r} was never seen in training. "
-                    f"Expected one of {', '.join(sorted(labels))}."
+                    f"Expected one of {', '.join(known)}."
                 )
         return sentences
 
@@ -852,6 +846,7 @@ def _from_row(row: Any, argument: str) -> TaggedSentence:
 def _sentence(tokens: Any, tags: Any, label: Any, argument: str) -> TaggedSentence:
     if not isinstance(tokens, list) or not isinstance(tags, list) or len(tokens) != len(tags):
         raise ValueError(
-            f"`{argument}` must have one tag for each word. Received {tokens!r:.100} with {tags!r:.100}"
+            f"`{argument}` must have one tag for each word. "
+            f"Received {tokens!r:.100} with {tags!r:.100}"
         )
     return TaggedSentence(tuple(tokens), tuple(tags), label)

@@ -59,6 +59,10 @@ class SentencePooling(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
     def call(self, sequences: Any, mask: Any) -> Any:
         """Pool.
 
@@ -77,6 +81,9 @@ class SentencePooling(keras.layers.Layer):
         highest = ops.max(ops.where(present, sequences, lowest), axis=1)
         highest = ops.where(count > 0, highest, ops.zeros_like(highest))
         return ops.concatenate([mean, highest], axis=-1)
+
+    def compute_mask(self, sequences: Any, previous_mask: Any = None) -> None:
+        return None  # one vector for a sentence: no axis is left to mask
 
     def compute_output_shape(self, sequences_shape: Any, mask_shape: Any = None) -> Any:
         return (sequences_shape[0], 2 * sequences_shape[-1])

@@ -1,0 +1,227 @@
+"""Writes `zoo/README.md` and the cards of all presets from their `metrics.json`.
+
+`python -m training.zoo_readme` writes them, `--check` only says whether they are up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasrnn.zoo.files import replacing_file
+from kerasrnn.zoo.presets import read_config, read_index
+
+ZOO = Path(__file__).resolve().parent.parent / "zoo"
+
+# The figure by which a preset of each class is judged, with its unit and how to print it.
+_FIGURES: dict[str, dict[str, tuple[str, float]]] = {
+    "SequenceTagger": {"f1": ("F1", 100), "accuracy": ("accuracy", 100)},
+}
+_PARTS = ("validation", "test")
+
+
+def render(zoo: Path = ZOO) -> dict[Path, str]:
+    """The text of each generated file.
+
+    Args:
+        zoo: the folder with `index.toml` and the presets.
+
+    Returns:
+        Texts by path: `README.md` of the zoo and of each preset.
+
+    Raises:
+        ValueError: if a preset lacks its card or its figures.
+    """
+    files = {}
+    rows = []
+    for name, entry in read_index(zoo).items():
+        folder = zoo / name
+        config = read_config(folder)
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        if "card" not in config:
+            raise ValueError(f"{folder / 'config.toml'} has no [card].")
+        files[folder / "README.md"] = _card(name, folder, entry, config["card"], metrics)
+        rows.append(_row(name, folder, entry, metrics))
+    files[zoo / "README.md"] = _table(rows)
+    return files
+
+
+def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:
+    """A mean and a sample standard deviation, as `84.2 ± 0.7`.
+
+    Args:
+        values: the figure of each seed.
+        scale: what to multiply figures by, such as 100 for per cent.
+        digits: decimal places.
+
+    Returns:
+        The text; without a deviation for a single value.
+
+    Example:
+
+    >>> from training.zoo_readme import spread
+    >>> spread([0.84, 0.86], scale=100)
+    '85.0 ± 1.4'
+    """
+    scaled = [scale * value for value in values]
+    mean = f"{statistics.fmean(scaled):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
+
+
+def size_of(folder: Path) -> str:
+    """The size on disk of a preset: its weights and vocabularies."""
+    files = [folder / "model.weights.h5", *sorted((folder / "vocabulary").glob("*.txt"))]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.2f} MB"
+
+
+def _table(rows: Sequence[str]) -> str:
+    lines = [
+        "# The zoo",
+        "",
+        "Pretrained models, loaded by name: `SequenceTagger.from_preset(NAME)`. "
+        "This page is generated from the presets' `metrics.json` by "
+        "`python -m training.zoo_readme`.",
+        "",
+        "How to read the table: a figure is the mean and the standard deviation over the seeds, "
+        "measured by the command in the card; F1 and accuracy are in per cent. Parameters are all "
+        "weights, size is that of the preset's files. Words a second were measured on the hardware "
+        "that the card names, in training and as a SavedModel that takes raw text in batches of "
+        "32.",
+        "",
+        "| Preset | What it does | Figure | Seeds | Parameters | Size | Words/s training "
+        "| Words/s serving |",
+        "|---|---|---|---|---|---|---|---|",
+        *rows,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, folder: Path, entry: dict[str, str], metrics: dict[str, Any]) -> str:
+    runs = metrics["runs"]
+    figures = []
+    for part in reversed(_PARTS):
+        if runs[0].get(part):
+            figure, (title, scale) = next(iter(_figures(entry, runs[0][part]).items()))
+            values = [run[part][figure] for run in runs]
+            figures = [f"{title} {spread(values, scale)} ({part})"]
+            break
+    cells = [
+        f"[`{name}`]({name}/README.md)",
+        entry["summary"],
+        "; ".join(figures),
+        str(len(runs)),
+        f"{metrics['parameters']:,}",
+        size_of(folder),
+        f"{metrics['speed']['training_words_per_second']:,.0f}",
+        f"{metrics['speed']['serving_words_per_second']:,.0f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _figures(entry: dict[str, str], part: dict[str, Any]) -> dict[str, tuple[str, float]]:
+    figures = dict(_FIGURES[entry["class"]])
+    # Where every word counts by itself, F1 is accuracy by another name.
+    if "f1" in part and part["f1"] == part["accuracy"]:
+        figures.pop("f1")
+    return figures
+
+
+def _card(
+    name: str, folder: Path, entry: dict[str, str], card: dict[str, Any], metrics: dict[str, Any]
+) -> str:
+    runs = metrics["runs"]
+    seeds = ", ".join(str(run["seed"]) for run in runs)
+    lines = [
+        f"# {name}",
+        "",
+        entry["summary"],
+        "",
+        "```python",
+        card["example"].strip(),
+        "```",
+        "",
+        f"**Data.** {card['data']}",
+        "",
+        f"**Licence.** {card['licence']}",
+        "",
+        f"**Limits.** {card['limits']}",
+        "",
+        "## Figures",
+        "",
+        f"Mean and standard deviation over the seeds {seeds}, in per cent; the weights here are "
+        f"those of seed {metrics['shipped']['seed']}, and the last column is measured with them as "
+        "they are on disk.",
+        "",
+        f"| Data | Figure | {len(runs)} seeds | These weights |",
+        "|---|---|---|---|",
+    ]
+    for part in _PARTS:
+        if not runs[0].get(part):
+            continue
+        for figure, (title, scale) in _figures(entry, runs[0][part]).items():
+            values = [run[part][figure] for run in runs]
+            shipped = scale * metrics["shipped"][part][figure]
+            lines.append(f"| {part} | {title} | {spread(values, scale)} | {shipped:.1f} |")
+    part = next(part for part in reversed(_PARTS) if runs[0].get(part))
+    lines += [
+        "",
+        f"By label, these weights, {part} data:",
+        "",
+        "| Label | Precision | Recall | F1 | Number |",
+        "|---|---|---|---|---|",
+    ]
+    for label, row in metrics["shipped"][part]["types"].items():
+        shares = " | ".join(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1"))
+        lines.append(f"| {label} | {shares} | {row['support']} |")
+    speed = metrics["speed"]
+    seconds = statistics.fmean(run["seconds"] for run in runs)
+    lines += [
+        "",
+        "## Made by",
+        "",
+        "```",
+        *(f"{card['command']} --seed {run['seed']}" for run in runs),
+        "```",
+        "",
+        f"- {metrics['parameters']:,} parameters, {size_of(folder)} on disk",
+        f"- {runs[0]['epochs']} epochs in {seconds:.0f} s, "
+        f"{speed['training_words_per_second']:,.0f} words a second in training",
+        f"- {speed['serving_words_per_second']:,.0f} words a second as a SavedModel, in batches of "
+        "32 texts",
+        f"- measured on {metrics['hardware']}, {metrics['date']}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the script.
+
+    Args:
+        arguments: the command line without the program's name; None for that of the process.
+    """
+    parser = argparse.ArgumentParser(prog="python -m training.zoo_readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if out of date")
+    parser.add_argument("--zoo", type=Path, default=ZOO, help="the folder with index.toml")
+    options = parser.parse_args(arguments)
+    stale = [
+        (path, text)
+        for path, text in render(options.zoo).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path, text in stale:
+        if options.check:
+            print(f"out of date: {path}")
+        else:
+            with replacing_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            print(f"written: {path}")
+    if options.check and stale:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
