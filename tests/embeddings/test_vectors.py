@@ -1,0 +1,193 @@
+"""Files of word vectors: what is read, what is refused, and the way back."""
+
+import doctest
+import gzip
+
+import numpy as np
+import pytest
+
+from kerasrnn.data import DataError
+from kerasrnn.embeddings import read_terms, read_vectors, vectors, write_vectors
+
+GLOVE = "the 0.1 -0.2 3e-1\nparis 1 2 3\nParis 4 5 6\nSão 7 8 9\n"
+
+
+def write(folder, content, name="vectors.txt"):
+    path = folder / name
+    data = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.txt.gz"])
+@pytest.mark.parametrize("header", ["", "4 3\n"])
+@pytest.mark.parametrize("end", ["\n", " \n", "\r\n"])  # word2vec ends its lines with a space
+def test_formats(tmp_path, name, header, end):
+    path = write(tmp_path, (header + GLOVE).replace("\n", end), name)
+    matrix, found = read_vectors(path, ["São", "zebra", "the"])
+    np.testing.assert_array_equal(
+        matrix, np.array([[7, 8, 9], [0, 0, 0], [0.1, -0.2, 0.3]], "float32")
+    )
+    assert matrix.dtype == np.float32
+    assert found.dtype == bool and found.tolist() == [True, False, True]
+    assert read_terms(path) == ["the", "paris", "Paris", "São"]
+
+
+def test_tabs(tmp_path):
+    path = write(tmp_path, "new york\t1\t2\nthe\t3\t4\n")
+    assert read_terms(path) == ["new york", "the"]
+    path = write(tmp_path, "the\t3\t4\n")
+    assert read_vectors(path, ["the"]).matrix.tolist() == [[3, 4]]
+
+
+def test_lower_case_is_the_second_choice(tmp_path):
+    path = write(tmp_path, GLOVE)
+    matrix, found = read_vectors(path, ["Paris", "PARIS", "The", "paris"])
+    assert matrix[:, 0].round(3).tolist() == [4, 1, pytest.approx(0.1), 1]
+    assert found.all()
+    _, found = read_vectors(path, ["Paris", "PARIS", "The"], lowercase_fallback=False)
+    assert found.tolist() == [True, False, False]
+
+
+def test_the_exact_match_wins_wherever_it_stands(tmp_path):
+    before = write(tmp_path, "Oslo 1\noslo 2\n", "before.txt")
+    after = write(tmp_path, "oslo 2\nOslo 1\n", "after.txt")
+    for path in (before, after):
+        assert read_vectors(path, ["Oslo", "oslo", "OSLO"]).matrix[:, 0].tolist() == [1, 2, 2]
+
+
+def test_the_first_of_two_wins(tmp_path):
+    path = write(tmp_path, "a 1\nb 2\na 3\nB 4\nb 5\n")
+    assert read_vectors(path, ["a", "b", "B"]).matrix[:, 0].tolist() == [1, 2, 4]
+    assert read_terms(path) == ["a", "b", "B"]
+
+
+def test_a_term_asked_for_twice_is_given_twice(tmp_path):
+    path = write(tmp_path, "a 1\n")
+    assert read_vectors(path, ["a", "A", "a", ""]).matrix[:, 0].tolist() == [1, 1, 1, 0]
+
+
+def test_terms_may_contain_spaces_and_odd_line_breaks(tmp_path):
+    odd = ["\x85", "a\u2028b", "\xa0", "a\x0bb"]  # not line breaks in these files
+    rows = [". . . 1 2", ". 3 4", "at name@domain.com 5 6", *(f"{t} 7 8" for t in odd)]
+    path = write(tmp_path, "\n".join(rows))
+    wanted = [".", ". . .", "at name@domain.com", *odd, "at"]
+    matrix, found = read_vectors(path, wanted)
+    assert matrix[:, 0].tolist() == [3, 1, 5, 7, 7, 7, 7, 0]
+    assert found.tolist() == [True] * 7 + [False]
+    assert set(read_terms(path)) == set(wanted[:-1])
+
+
+def test_a_number_is_a_term_too(tmp_path):
+    path = write(tmp_path, "1 0.5 0.25\n2 0.1 0.2\n")
+    assert read_vectors(path, ["1"]).matrix.tolist() == [[0.5, 0.25]]
+
+
+def test_two_numbers_in_line_1_are_the_size_only_if_both_are_whole(tmp_path):
+    path = write(tmp_path, "7 0.5\n8 0.25\n")
+    assert read_vectors(path, ["7", "8"]).matrix.tolist() == [[0.5], [0.25]]
+
+
+def test_blank_lines_are_skipped(tmp_path):
+    path = write(tmp_path, "a 1 2\n\nb 3 4\n\n")
+    assert read_vectors(path, ["b"]).matrix.tolist() == [[3, 4]]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_term(tmp_path):
+    path = write(tmp_path, b"\xef\xbb\xbfa 1 2\n")
+    assert read_terms(path) == ["a"]
+
+
+def test_only_what_is_wanted_is_kept(tmp_path):
+    import tracemalloc
+
+    with gzip.open(tmp_path / "many.gz", "wt") as file:
+        for i in range(20_000):
+            file.write(f"w{i} " + " ".join(["0.125"] * 100) + "\n")
+    tracemalloc.start()
+    matrix, found = read_vectors(tmp_path / "many.gz", ["w5", "w19999"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.all() and matrix.shape == (2, 100)
+    assert peak < 2_000_000  # of 12 MB
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        ("", None, "lines of a term and its numbers, got an empty file"),
+        ("a 1 2\nb 3\n", 2, "line 2: expected a term and 2 numbers, got 2 fields: 'b 3'"),
+        ("a 1 2\nb 3 4 5\n", 2, "line 2: expected a term and 2 numbers, got 4 fields"),
+        ("a 1 2\nb 3 x\n", 2, "line 2: expected 2 finite numbers, got '3 x'"),
+        ("a 1 2\nb 3 nan\n", 2, "line 2: expected 2 finite numbers"),
+        ("a 1 2\nb 3 1e999\n", 2, "line 2: expected 2 finite numbers"),
+        ("3 2\na 1 2\nb 3 4\n", 3, "line 3: expected 3 terms, as line 1 says, got '2'"),
+        ("2 3\na 1 2\nb 3 4\n", 2, "line 2: expected a term and 3 numbers, got 3 fields"),
+        ("0 3\n", 1, "line 1: expected a number of terms and a dimension above 0"),
+        ("hello world\n", 1, "line 1: expected a term and its numbers, got 'hello world'"),
+        (b"2 1\na \x00\x01\x02\x03\n", 2, "binary format must be converted"),
+        (b"PK\x03\x04xxxx", None, "got 'a zip archive'"),
+    ],
+)
+def test_malformed_files(tmp_path, content, line, message):
+    path = write(tmp_path, content, "broken.txt")
+    with pytest.raises(DataError) as error:
+        read_vectors(path, ["a", "b"])
+    assert message in str(error.value)
+    assert "broken.txt" in str(error.value)
+    assert error.value.line == line
+
+
+def test_a_damaged_gzip_file(tmp_path):
+    path = write(tmp_path, GLOVE * 50, "vectors.gz")
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError, match="expected a whole gzip file, got a damaged one"):
+        read_vectors(path, ["the"])
+
+
+def test_terms_that_are_not_utf8(tmp_path):
+    path = write(tmp_path, b"a 1 2\ncaf\xe9 3 4\n")
+    with pytest.raises(DataError, match=r"line 2: expected a term in UTF-8, got 'caf\\\\xe9'"):
+        read_terms(path)
+    with pytest.raises(DataError, match=r"line 2: expected a term in UTF-8"):
+        read_vectors(path, ["a"])
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+        read_vectors(tmp_path / "none.txt", ["a"])
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.txt.gz"])
+@pytest.mark.parametrize("header", [False, True])
+def test_written_vectors_read_the_same(tmp_path, name, header):
+    rng = np.random.default_rng(0)
+    terms = ["new york", "the", "2", "São", "\u2028"]
+    matrix = (rng.normal(size=(5, 7)) * 10.0 ** rng.integers(-12, 12, (5, 7))).astype("float32")
+    path = tmp_path / name
+    write_vectors(path, terms, matrix, header=header)
+    again, found = read_vectors(path, terms)
+    np.testing.assert_array_equal(again, matrix)
+    assert found.all()
+    assert read_terms(path) == terms
+    assert [p.name for p in tmp_path.iterdir()] == [name]  # nothing left behind
+    assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
+
+
+@pytest.mark.parametrize("term", ["", "a\nb", " a", "a\tb", "route 66"])
+def test_terms_that_cannot_be_written(tmp_path, term):
+    with pytest.raises(ValueError, match="cannot stand in a file of vectors"):
+        write_vectors(tmp_path / "vectors.txt", [term], [[1.0]])
+    assert not list(tmp_path.iterdir())
+
+
+def test_matrices_that_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match=r"\(terms=2, dimension\).*Received: \(1, 2\)"):
+        write_vectors(tmp_path / "vectors.txt", ["a", "b"], [[1.0, 2.0]])
+    with pytest.raises(ValueError, match=r"must be finite\. Received: .*'b'"):
+        write_vectors(tmp_path / "vectors.txt", ["a", "b"], [[1.0], [np.nan]])
+
+
+def test_examples():
+    results = doctest.testmod(vectors)
+    assert results.attempted and not results.failed
