@@ -1,5 +1,7 @@
 """The scan over time and its back-propagation: the only place with code for one backend."""
 
+from kerasrnn.recurrence.bind import bind
 from kerasrnn.recurrence.scan import scan
+from kerasrnn.recurrence.unfolding import Unfolded, unfold, uses_step_gradient
 
-__all__ = ["scan"]
+__all__ = ["Unfolded", "bind", "scan", "unfold", "uses_step_gradient"]

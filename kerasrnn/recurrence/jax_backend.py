@@ -1,7 +1,40 @@
-"""The scan over time on JAX."""
+"""The scan over time and its gradient on JAX."""
 
 import jax
+import jax.numpy as jnp
 
 
-def scan(step, initial_states, inputs, *, reverse=False):
+def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
+
+
+def with_gradient(forward, backward):
+    """A function that computes `forward(*arguments)[0]` and is differentiated by `backward`.
+
+    `forward` returns `(outputs, kept)`; `backward(kept, d_outputs)` returns a gradient, or None,
+    for each argument.
+    """
+
+    @jax.custom_vjp
+    def function(*arguments):
+        return forward(*arguments)[0]
+
+    def forward_rule(*arguments):
+        outputs, kept = forward(*arguments)
+        return outputs, (kept, arguments)
+
+    def backward_rule(residuals, d_outputs):
+        kept, arguments = residuals
+        gradients = backward(kept, d_outputs)
+        return tuple(
+            _no_gradient(x) if g is None else g for x, g in zip(arguments, gradients, strict=True)
+        )
+
+    function.defvjp(forward_rule, backward_rule)
+    return function
+
+
+def _no_gradient(x):
+    if jnp.issubdtype(x.dtype, jnp.inexact):
+        return jnp.zeros_like(x)
+    return jnp.zeros(x.shape, dtype=jax.dtypes.float0)

@@ -31,6 +31,8 @@ def scan(
     inputs: Any,
     *,
     reverse: bool = False,
+    unroll: bool = False,
+    outputs_like: Any = None,
 ) -> tuple[Any, Any]:
     """Carry states through time, differentiated automatically.
 
@@ -41,11 +43,18 @@ def scan(
         step: `step(states, inputs_t)` returns `(new_states, outputs_t)`; the new states have the
             structure, shapes and dtypes of `states`.
         initial_states: nested tensors, the states before the first step.
-        inputs: nested tensors of shape `(time, ...)`; a step sees one slice of each.
+        inputs: nested tensors of shape `(time, ...)`; a step sees one slice of each. None may
+            stand for a tensor and is handed to the step as it is.
         reverse: if true, the last time step comes first. Outputs stay at the time of their inputs.
+        unroll: if true, no loop remains in the graph; the length must be known when it is made.
+        outputs_like: nested tensors with the structure, shapes and dtypes of a step's outputs.
+            It spares TensorFlow a trace; the other backends do not need it.
 
     Returns:
         The final states, and the outputs stacked on a leading axis of time.
+
+    Raises:
+        ValueError: `unroll` is true and the length is unknown.
 
     Example:
 
@@ -56,6 +65,34 @@ def scan(
     >>> [float(v) for v in partial[:, 0]]
     [1.0, 2.0, 3.0]
     """
-    initial_states = keras.tree.map_structure(keras.ops.convert_to_tensor, initial_states)
-    inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
-    return backend_module().scan(step, initial_states, inputs, reverse=reverse)
+    initial_states = keras.tree.map_structure(_to_tensor, initial_states)
+    inputs = keras.tree.map_structure(_to_tensor, inputs)
+    if unroll:
+        return _unrolled(step, initial_states, inputs, reverse)
+    return backend_module().scan(
+        step, initial_states, inputs, reverse=reverse, outputs_like=outputs_like
+    )
+
+
+def _to_tensor(x):
+    return None if x is None else keras.ops.convert_to_tensor(x)
+
+
+def _unrolled(step, states, inputs, reverse):
+    length = next(x.shape[0] for x in keras.tree.flatten(inputs) if x is not None)
+    if length is None:
+        raise ValueError(
+            "`unroll=True` needs a number of time steps that is known when the graph is made. "
+            "Received a time dimension of None; give the input a fixed length or set unroll=False."
+        )
+    outputs = []
+    for t in reversed(range(length)) if reverse else range(length):
+        slices = keras.tree.map_structure(lambda x, t=t: None if x is None else x[t], inputs)
+        states, outputs_t = step(states, slices)
+        outputs.append(outputs_t)
+    if reverse:
+        outputs.reverse()
+    stacked = keras.tree.map_structure(
+        lambda *xs: None if xs[0] is None else keras.ops.stack(xs), *outputs
+    )
+    return states, stacked

@@ -1,12 +1,19 @@
-"""The scan over time on TensorFlow."""
+"""The scan over time and its gradient on TensorFlow."""
 
 import tensorflow as tf
 
 
-def scan(step, initial_states, inputs, *, reverse=False):
+def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
     states = tf.nest.flatten(initial_states)
     sequences = tf.nest.flatten(inputs)
-    length = tf.shape(sequences[0])[0]
+    length = tf.shape(next(x for x in sequences if x is not None))[0]
+    static_length = next(x.shape[0] for x in sequences if x is not None)
+    slices = [
+        None
+        if x is None
+        else tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x)
+        for x in sequences
+    ]
 
     def flat_step(states, slices):
         new_states, outputs = step(
@@ -15,36 +22,85 @@ def scan(step, initial_states, inputs, *, reverse=False):
         )
         return tf.nest.flatten(new_states), outputs
 
-    # A first trace in a graph of its own tells the structure, shapes and dtypes of the outputs.
-    traced = tf.function(flat_step, autograph=False).get_concrete_function(
-        [tf.TensorSpec(x.shape, x.dtype) for x in states],
-        [tf.TensorSpec(x.shape[1:], x.dtype) for x in sequences],
-    )
-    output_specs = traced.structured_outputs[1]
+    if outputs_like is None:
+        outputs_like = _outputs_of(flat_step, states, sequences)
+    likes = tf.nest.flatten(outputs_like)
     arrays = [
-        tf.TensorArray(spec.dtype, size=length, element_shape=spec.shape)
-        for spec in tf.nest.flatten(output_specs)
+        tf.TensorArray(y.dtype, size=length, element_shape=y.shape) for y in likes if y is not None
     ]
 
     def body(turn, states, arrays):
         t = length - 1 - turn if reverse else turn
-        new_states, outputs = flat_step(states, [x[t] for x in sequences])
-        arrays = [a.write(t, y) for a, y in zip(arrays, tf.nest.flatten(outputs), strict=True)]
+        new_states, outputs = flat_step(states, [None if x is None else x.read(t) for x in slices])
+        outputs = [y for y in tf.nest.flatten(outputs) if y is not None]
+        arrays = [a.write(t, y) for a, y in zip(arrays, outputs, strict=True)]
         for old, new in zip(states, new_states, strict=True):
             new.set_shape(old.shape)
         return turn + 1, new_states, arrays
 
-    static_length = sequences[0].shape[0]
     _, states, arrays = tf.while_loop(
         lambda turn, *_: turn < length,
         body,
         (0, states, arrays),
         maximum_iterations=static_length,
     )
-    outputs = [a.stack() for a in arrays]
-    for y in outputs:
+    stacked = [a.stack() for a in arrays]
+    for y in stacked:
         y.set_shape([static_length, *y.shape[1:]])
+    remaining = iter(stacked)
+    outputs = [None if y is None else next(remaining) for y in likes]
     return (
         tf.nest.pack_sequence_as(initial_states, states),
-        tf.nest.pack_sequence_as(output_specs, outputs),
+        tf.nest.pack_sequence_as(outputs_like, outputs),
     )
+
+
+def _outputs_of(flat_step, states, sequences):
+    """Structure, shapes and dtypes of a step's outputs, from a trace in a graph of its own."""
+    present = [x for x in sequences if x is not None]
+
+    def step(states, present):
+        present = iter(present)
+        return flat_step(states, [None if x is None else next(present) for x in sequences])
+
+    traced = tf.function(step, autograph=False).get_concrete_function(
+        [tf.TensorSpec(x.shape, x.dtype) for x in states],
+        [tf.TensorSpec(x.shape[1:], x.dtype) for x in present],
+    )
+    return traced.structured_outputs[1]
+
+
+def with_gradient(forward, backward):
+    """A function that computes `forward(*arguments)[0]` and is differentiated by `backward`.
+
+    `forward` returns `(outputs, kept)`; `backward(kept, d_outputs)` returns a gradient, or None,
+    for each argument.
+    """
+
+    @tf.custom_gradient
+    def function(*arguments):
+        outputs, kept = forward(*arguments)
+
+        def gradient(*d_outputs):
+            return tuple(_not_differentiable(backward(kept, d_outputs)))
+
+        return tuple(outputs), gradient
+
+    return function
+
+
+def _not_differentiable(gradients):
+    """The same gradients, but a second derivative is refused instead of silently wrong."""
+
+    @tf.custom_gradient
+    def refuse(*tensors):
+        def gradient(*_):
+            raise NotImplementedError(
+                "kerasrnn: second-order gradients need a layer that is differentiated "
+                "automatically. The hand-written gradient cannot be differentiated again."
+            )
+
+        return tuple(tf.identity(x) for x in tensors), gradient
+
+    refused = iter(refuse(*(g for g in gradients if g is not None)))
+    return [None if g is None else next(refused) for g in gradients]

@@ -1,0 +1,139 @@
+"""Two layers that read a sequence from both ends."""
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from kerasrnn.layers.rnn import RNN
+
+MERGE_MODES = ("concat", "sum", "mul", "ave", None)
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class Bidirectional(keras.layers.Bidirectional):
+    r"""Reads a sequence forwards and backwards (Schuster & Paliwal 1997).
+
+    .. math::
+
+        \hat y^{<t>} = g(W_y [\overrightarrow a^{<t>}; \overleftarrow a^{<t>}] + b_y)
+
+    The layer returns :math:`[\overrightarrow a^{<t>}; \overleftarrow a^{<t>}]`, both at their time
+    t; :math:`g(W_y \cdot + b_y)` is a `Dense` layer behind it. A drop-in replacement for
+    `keras.layers.Bidirectional`.
+
+    Args:
+        layer: an `RNN` of this package, or any layer that Keras's wrapper takes.
+        merge_mode: how the two outputs are combined: "concat", "sum", "mul", "ave", or None for a
+            list of the two.
+        weights: initial weights, those of the forward layer first.
+        backward_layer: the layer that reads backwards; a copy of `layer` if None.
+        **kwargs: as for `keras.layers.Layer`.
+
+    Call arguments:
+        sequences: tensor `(batch, time, input_dim)`.
+        initial_state: list of tensors, the forward layer's states first.
+        mask: boolean tensor `(batch, time)`, of any pattern. Outputs at masked steps are zero.
+        training: whether dropout is on.
+
+    Returns:
+        `(batch, time, 2 * units)`, or `(batch, 2 * units)` from the last steps of both directions
+        if the layer does not return sequences; followed by the states if `return_state`.
+
+    Raises:
+        ValueError: an unknown `merge_mode`, or two layers that do not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.layers import LSTM, Bidirectional
+    >>> layer = Bidirectional(LSTM(4, return_sequences=True))
+    >>> tuple(layer(np.ones((2, 5, 3), "float32")).shape)
+    (2, 5, 8)
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        merge_mode: str | None = "concat",
+        weights: Any = None,
+        backward_layer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if merge_mode not in MERGE_MODES:
+            raise ValueError(
+                f"Unknown merge_mode {merge_mode!r}. "
+                f"Expected one of {', '.join(map(str, MERGE_MODES))}."
+            )
+        super().__init__(
+            layer, merge_mode=merge_mode, weights=weights, backward_layer=backward_layer, **kwargs
+        )
+        # Keras 3.16 no longer sets it. A mask that arrives implicitly is still honoured.
+        self.supports_masking = True
+
+    def call(self, sequences, initial_state=None, mask=None, training=None):
+        forward, backward = self.forward_layer, self.backward_layer
+        states_forward = states_backward = None
+        if initial_state is not None:
+            half = len(initial_state) // 2
+            states_forward, states_backward = initial_state[:half], initial_state[half:]
+        y_forward, new_forward = _run(forward, sequences, states_forward, mask, training)
+        y_backward, new_backward = _run(backward, sequences, states_backward, mask, training)
+        if self.return_sequences:
+            # A backward layer returns its last time step first.
+            y_backward = ops.flip(y_backward, axis=1)
+        output = self._merge(
+            ops.cast(y_forward, self.compute_dtype), ops.cast(y_backward, self.compute_dtype)
+        )
+        if not self.return_state:
+            return output
+        outputs = output if self.merge_mode is None else (output,)
+        return (*outputs, *new_forward, *new_backward)
+
+    def _merge(self, forward, backward):
+        if self.merge_mode == "concat":
+            return ops.concatenate([forward, backward], axis=-1)
+        if self.merge_mode == "sum":
+            return forward + backward
+        if self.merge_mode == "ave":
+            return (forward + backward) / 2
+        if self.merge_mode == "mul":
+            return forward * backward
+        return (forward, backward)
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        forward = self.forward_layer.compute_output_shape(sequences_shape)
+        backward = self.backward_layer.compute_output_shape(sequences_shape)
+        states: tuple = ()
+        if self.return_state:
+            states = (*forward[1:], *backward[1:])
+            forward, backward = forward[0], backward[0]
+        if self.merge_mode == "concat":
+            merged: tuple = ((*forward[:-1], forward[-1] + backward[-1]),)
+        elif self.merge_mode is None:
+            merged = (tuple(forward), tuple(backward))
+        else:
+            merged = (tuple(forward),)
+        if self.return_state or self.merge_mode is None:
+            return (*merged, *states)
+        return merged[0]
+
+    def compute_mask(self, inputs, mask=None):
+        mask = tree.flatten(mask)[0] if self.return_sequences else None
+        outputs = 2 if self.merge_mode is None else 1
+        if not self.return_state:
+            return mask if outputs == 1 else (mask, mask)
+        states = len(self.forward_layer.state_size) + len(self.backward_layer.state_size)
+        return (*(mask for _ in range(outputs)), *(None for _ in range(states)))
+
+
+def _run(layer, sequences, states, mask, training):
+    """A layer's output and its states, none if it does not return them."""
+    kwargs = {"mask": mask, "training": training, "initial_state": states}
+    if not isinstance(layer, RNN | keras.layers.RNN):
+        taken = {"mask": layer._call_has_mask_arg, "training": layer._call_has_training_arg}
+        kwargs = {k: v for k, v in kwargs.items() if taken.get(k, v is not None)}
+    outputs = layer(sequences, **kwargs)
+    if layer.return_state:
+        return outputs[0], tuple(outputs[1:])
+    return outputs, ()

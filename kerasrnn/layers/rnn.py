@@ -1,0 +1,177 @@
+"""The layer that runs a cell over time."""
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from kerasrnn.recurrence import bind, unfold
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class RNN(keras.layers.RNN):
+    """Runs a cell over the time steps of a sequence.
+
+    A drop-in replacement for `keras.layers.RNN`. A cell with `project` and `step` (every cell of
+    this package, and your own; see `kerasrnn.cells.Cell`) has its inputs projected for all time
+    steps in one product, and its gradient computed by back-propagation through time as derived
+    by hand where the cell brings `step_gradient`. Any other Keras cell runs as in Keras.
+
+    Args:
+        cell: a cell, or a list of cells to stack.
+        return_sequences: whether to return the output of every time step or of the last only.
+        return_state: whether to return the final states as well.
+        go_backwards: whether to read the sequence from its end, and return it reversed.
+        stateful: whether the final states of a batch are the initial states of the next.
+        unroll: whether to lay out all time steps in the graph; the length must be known.
+        zero_output_for_mask: whether a masked step outputs zero and not the output before it.
+        **kwargs: as for `keras.layers.Layer`.
+
+    Call arguments:
+        sequences: tensor `(batch, time, input_dim)`.
+        initial_state: list of tensors `(batch, units)`.
+        mask: boolean tensor `(batch, time)`, of any pattern: a step that is false leaves the states
+            as they are. Pass it explicitly from layer to layer.
+        training: whether dropout is on.
+
+    Returns:
+        `(batch, time, units)` or `(batch, units)`, followed by the states if `return_state`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.cells import LSTMCell
+    >>> from kerasrnn.layers import RNN
+    >>> layer = RNN(LSTMCell(4), return_sequences=True)
+    >>> tuple(layer(np.ones((2, 5, 3), "float32")).shape)
+    (2, 5, 4)
+    """
+
+    def __init__(self, cell: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(cell, *args, **kwargs)
+        # Keras 3.16 no longer sets it. A mask that arrives implicitly is still honoured.
+        self.supports_masking = True
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        super().build(sequences_shape, initial_state_shape)
+        if hasattr(self.cell, "project") and len(sequences_shape) == 3:
+            self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        if not (hasattr(self.cell, "project") and hasattr(self.cell, "step")):
+            return super().call(
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
+        states = self._standardize_states(sequences, initial_state)
+        unfolded = self.unfold(sequences, states, mask=mask, training=training)
+        new_states = tree.map_structure(
+            lambda x: ops.cast(x, self.compute_dtype), list(unfolded.states)
+        )
+        if self.stateful:
+            for variable, state in zip(
+                tree.flatten(self.states), tree.flatten(new_states), strict=True
+            ):
+                variable.assign(ops.cast(state, variable.dtype))
+        if self.return_sequences:
+            outputs = unfolded.outputs
+            if self.go_backwards:
+                outputs = ops.flip(outputs, axis=0)
+            outputs = ops.swapaxes(outputs, 0, 1)  # (batch, time, units)
+        else:
+            outputs = unfolded.last_output
+        outputs = ops.cast(outputs, self.compute_dtype)
+        return (outputs, *new_states) if self.return_state else outputs
+
+    def unfold(self, sequences, states, *, mask=None, training=False):
+        """The recurrence itself, time first and in the order of time also if `go_backwards`."""
+        cell = self.cell
+        training = bool(training)
+        if self.unroll and sequences.shape[1] is None:
+            raise ValueError(
+                "`unroll=True` needs a known number of time steps. Received sequences of shape "
+                f"{tuple(sequences.shape)}; give the input a fixed length or set unroll=False."
+            )
+        bound = self._bind(sequences, states, training)
+        inputs = ops.cast(sequences, getattr(cell, "compute_dtype", self.compute_dtype))
+        dropout = getattr(cell, "dropout", 0) or 0
+        if training and dropout > 0 and hasattr(cell, "get_dropout_mask"):
+            inputs = inputs * ops.expand_dims(cell.get_dropout_mask(inputs[:, 0]), 1)
+            cell.reset_dropout_mask()
+        return unfold(
+            bound,
+            project_over_time(bound, ops.swapaxes(inputs, 0, 1)),
+            tuple(states),
+            mask=None if mask is None else ops.transpose(mask_of(mask)),
+            reverse=self.go_backwards,
+            return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
+            unroll=self.unroll,
+            training=training,
+        )
+
+    def _bind(self, sequences, states, training):
+        """The cell with its weights in the dtype of the computation, and its dropout mask."""
+        cell = self.cell
+        attributes: dict[str, Any] = {}
+        for name in ("kernel", "recurrent_kernel", "bias"):
+            weight = getattr(cell, name, None)
+            if weight is not None and isinstance(weight, keras.Variable):
+                attributes[name] = ops.cast(weight, cell.compute_dtype)
+        dropout = getattr(cell, "recurrent_dropout", 0) or 0
+        if training and dropout > 0 and hasattr(cell, "get_recurrent_dropout_mask"):
+            attributes["recurrent_mask"] = cell.get_recurrent_dropout_mask(tree.flatten(states)[0])
+            cell.reset_recurrent_dropout_mask()
+        return bind(cell, **attributes)
+
+    def _standardize_states(self, sequences, initial_state):
+        if initial_state is None:
+            if self.stateful:
+                self._check_batch_size(sequences)
+                initial_state = self.states
+            else:
+                initial_state = self.get_initial_state(batch_size=ops.shape(sequences)[0])
+        if not tree.is_nested(initial_state):
+            initial_state = [initial_state]
+        initial_state = list(initial_state)
+        if len(initial_state) != len(self.state_size):
+            raise ValueError(
+                f"`initial_state` must have {len(self.state_size)} tensors, one for each state of "
+                f"{type(self.cell).__name__}. Received {len(initial_state)}."
+            )
+        dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
+        return tree.map_structure(lambda x: ops.cast(x, dtype), initial_state)
+
+    def _check_batch_size(self, sequences):
+        expected, received = self._expected_batch_size, sequences.shape[0]
+        if expected is not None and received is not None and int(expected) != received:
+            raise ValueError(
+                "A stateful layer keeps the batch size it was built with. "
+                f"Expected a batch of {int(expected)}, received {received}."
+            )
+
+    def compute_mask(self, inputs, mask=None):
+        mask = tree.flatten(mask)[0]
+        output_mask = mask if self.return_sequences else None
+        if self.return_state:
+            return [output_mask, *(None for _ in self.state_size)]
+        return output_mask
+
+
+def mask_of(mask):
+    """A mask `(batch, time)` or `(batch, time, 1)` as booleans `(batch, time)`."""
+    mask = ops.convert_to_tensor(mask)
+    if len(mask.shape) == 3:
+        mask = ops.squeeze(mask, axis=-1)
+    if len(mask.shape) != 2:
+        raise ValueError(
+            f"`mask` must have shape (batch, time). Received a mask of shape {tuple(mask.shape)}."
+        )
+    return ops.cast(mask, "bool")
+
+
+def project_over_time(cell, inputs):
+    """`cell.project` for all time steps at once: `(time, batch, …)` to `(time, batch, …)`."""
+    time, batch = ops.shape(inputs)[:2]
+    flat = ops.reshape(inputs, (-1, *inputs.shape[2:]))
+    projected = cell.project(flat)
+    return tree.map_structure(lambda x: ops.reshape(x, (time, batch, *x.shape[1:])), projected)
