@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasrnn.data import TaggedSentence, check_tags, infer_scheme, load_sentences
-from kerasrnn.embeddings import read_vectors
+from kerasrnn.embeddings import read_terms, read_vectors
 from kerasrnn.serving import serving_command
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
@@ -81,7 +80,9 @@ class TaggerConfig(TrainingConfig):
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
     embeddings: str | None = flag(None, "word vectors in GloVe or word2vec text, .gz too")
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
-    vector_words: int = flag(20_000, "how many of the first words of --embeddings to know besides")
+    vector_words: int = flag(
+        20_000, "how many of the first words of --embeddings to know besides those of the data"
+    )
     word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
     character_units: int = flag(50, "length of the vector of a word's spelling")
     min_count: int = flag(1, "how often a word must occur in training to be known")
@@ -330,9 +331,11 @@ def make_tagger(config: TaggerConfig, data: TaggerData) -> SequenceTagger:
     arguments: dict[str, Any] = {}
     extra: list[str] = []
     if config.embeddings:
-        extra, dimension = _first_words(config.embeddings, config.vector_words)
-        arguments["word_dimension"] = dimension
+        # Files of vectors have frequent words first; those of the training data are added to them.
+        extra = read_terms(config.embeddings)[: config.vector_words]
+        arguments["word_dimension"] = read_vectors(config.embeddings, extra[:1]).matrix.shape[1]
         arguments["train_words"] = not config.freeze_embeddings
+        arguments["normalize_digits"] = False  # the files have numbers as they are
     else:
         arguments["word_dimension"] = config.word_dimension
     if not config.sentence_labels:
@@ -356,7 +359,11 @@ def make_tagger(config: TaggerConfig, data: TaggerData) -> SequenceTagger:
         **arguments,
     )
     if config.embeddings:
-        tagger.set_word_vectors(*read_vectors(config.embeddings, tagger.vocabulary.terms))
+        vectors = read_vectors(config.embeddings, tagger.vocabulary.terms)
+        # Ids 0 and 1 are padding and the unknown word, which no file has.
+        tagger.set_word_vectors(
+            np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
+        )
     return tagger
 
 
@@ -544,13 +551,6 @@ def _describe(
         highlight=False,
         markup=False,
     )
-
-
-def _first_words(path: str | os.PathLike[str], count: int) -> tuple[list[str], int]:
-    """The first words of a file of vectors, which has frequent words first, and their length."""
-    from kerasrnn.embeddings import vector_words
-
-    return vector_words(path, count)
 
 
 if __name__ == "__main__":

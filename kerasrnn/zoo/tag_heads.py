@@ -66,7 +66,7 @@ class CRFHead(keras.layers.Layer):
 
     def __init__(self, inventory: TagInventory, constrained: bool = True, **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
-        legal = {}
+        legal: dict[str, Any] = {}
         # Everything is legal in a scheme without prefixes: no masks, so nothing to look up.
         if constrained and not inventory.allowed_transitions().all():
             legal = {

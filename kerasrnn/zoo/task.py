@@ -73,6 +73,19 @@ class Task(keras.Model):
             raise TypeError(f"{type(self).__name__} has its own loss; `loss` cannot be set.")
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What a `.keras` file needs to compile the model again."""
+        if not self.compiled:
+            return None
+        optimizer = keras.optimizers.serialize(self.optimizer)
+        return {"optimizer": optimizer, "jit_compile": self.jit_compile}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with what `get_compile_config` returned."""
+        optimizer = keras.optimizers.deserialize(config["optimizer"])
+        self.compile(optimizer, jit_compile=config["jit_compile"])
+        self.optimizer.build(self.trainable_variables)
+
     # === Presets ===
 
     @classmethod
@@ -121,7 +134,7 @@ class Task(keras.Model):
         if not weights.is_file():
             raise FileNotFoundError(f"The preset {folder} lacks its {WEIGHTS_FILE}.")
         task.load_weights(weights)
-        return task  # type: ignore[return-value]
+        return task
 
     @classmethod
     def _preset_class(cls, name: str, folder: Path) -> type[Task]:
@@ -337,7 +350,8 @@ def _copy_weights(source: Path, target: Path, dtype: str) -> None:
             else:
                 array = item[()]
                 if np.issubdtype(array.dtype, np.floating):
-                    array = array.astype(dtype)
+                    with np.errstate(over="ignore"):  # found out below
+                        array = array.astype(dtype)
                     if not np.isfinite(array).all():
                         raise ValueError(f"The weight {name} has values that {dtype} cannot hold.")
                 options = {"compression": "gzip", "shuffle": True} if array.ndim else {}

@@ -1,6 +1,7 @@
 """The tagger as a user meets it: training, answers, figures, odd input."""
 
 import inspect
+import itertools
 
 import keras
 import numpy as np
@@ -88,26 +89,26 @@ def test_an_unseen_tag_fails_before_training_begins(toy, small):
 
 
 def test_an_unseen_label_is_named(toy, small):
-    with pytest.raises(ValueError, match="sentence 2 .*'order' was never seen"):
+    with pytest.raises(ValueError, match=r"sentence 2 .*'order' was never seen"):
         small().fit([toy[0], sentence("Go !", "order")], verbose=0)
 
 
 def test_an_empty_sentence_or_none_at_all_cannot_be_trained_on(small):
-    with pytest.raises(ValueError, match="must have words"):
+    with pytest.raises(ValueError, match=r"must have words"):
         small().fit([TaggedSentence((), (), "fact")], verbose=0)
-    with pytest.raises(ValueError, match="at least one sentence"):
+    with pytest.raises(ValueError, match=r"at least one sentence"):
         small().fit([], verbose=0)
 
 
 def test_lists_of_another_length_are_refused(small):
-    with pytest.raises(ValueError, match="one tag for each word"):
+    with pytest.raises(ValueError, match=r"one tag for each word"):
         small(labels=None).fit([["a", "b"]], [["O"]], verbose=0)
-    with pytest.raises(ValueError, match="a list of tags for each list of words"):
+    with pytest.raises(ValueError, match=r"a list of tags for each list of words"):
         small(labels=None).fit([["a", "b"]], [], verbose=0)
 
 
 def test_it_has_its_own_loss(small):
-    with pytest.raises(TypeError, match="has its own loss"):
+    with pytest.raises(TypeError, match=r"has its own loss"):
         small().compile(loss="mse")
 
 
@@ -137,7 +138,7 @@ def test_word_vectors_are_set_where_they_were_found(small):
     after = tagger.network.get_layer("word_embeddings").get_weights()[0]
     assert (after[5] == 7).all()
     np.testing.assert_array_equal(np.delete(after, 5, 0), np.delete(before, 5, 0))
-    with pytest.raises(ValueError, match="must have the shape"):
+    with pytest.raises(ValueError, match=r"must have the shape"):
         tagger.set_word_vectors(matrix[:, 1:], found)
 
 
@@ -174,7 +175,7 @@ def test_labels_of_whole_texts(trained):
 
 
 def test_without_labels_there_is_nothing_to_predict(small):
-    with pytest.raises(ValueError, match="no labels"):
+    with pytest.raises(ValueError, match=r"no labels"):
         small(labels=None).predict_labels(["Hello"])
 
 
@@ -205,7 +206,7 @@ def test_a_constrained_field_gives_legal_tags_only(toy, small):
         for tags in model.predict_tags(words):
             path = ["O", *tags]
             broken[constrained] += sum(
-                not allowed[ids[a], ids[b]] for a, b in zip(path, path[1:], strict=False)
+                not allowed[ids[a], ids[b]] for a, b in itertools.pairwise(path)
             )
     assert broken[True] == 0
     assert broken[False] > 0
@@ -268,13 +269,13 @@ def test_a_lone_surrogate_counts_as_one_character(trained):
 
 
 def test_a_single_text_is_refused(trained):
-    with pytest.raises(ValueError, match="put it in a list"):
+    with pytest.raises(ValueError, match=r"put it in a list"):
         trained.predict("Ada lives in Rome .")
 
 
 @pytest.mark.parametrize("x", [["Ada", ["Ada"]], [["Ada", ""]], [["Ada", 3]], [3]])
 def test_other_input_is_refused(trained, x):
-    with pytest.raises(ValueError, match="`x` must hold"):
+    with pytest.raises(ValueError, match=r"`x` must hold"):
         trained.predict(x)
 
 
@@ -304,7 +305,7 @@ def test_wrong_arguments_are_named(arguments, message):
 
 
 def test_unknown_arguments_fail():
-    with pytest.raises(ValueError, match="dept"):
+    with pytest.raises(ValueError, match=r"dept"):
         SequenceTagger(words=["a"], tags=["O"], dept=2)
 
 

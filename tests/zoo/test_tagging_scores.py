@@ -49,9 +49,7 @@ def test_against_the_slow_count(rng):
     for _ in range(20):
         lengths = rng.integers(1, 12, 8)
         gold = [random_tags(rng, n) for n in lengths]
-        predicted = [
-            tags if rng.random() < 0.5 else random_tags(rng, len(tags)) for tags in gold
-        ]
+        predicted = [tags if rng.random() < 0.5 else random_tags(rng, len(tags)) for tags in gold]
         scores = tagging_scores(gold, predicted)
         found = scores["precision"], scores["recall"], scores["f1"]
         assert found == pytest.approx(slow_scores(gold, predicted))

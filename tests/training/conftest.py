@@ -1,0 +1,31 @@
+"""A small data set in a file, and a run of the script in this process."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.zoo.conftest import toy_sentences
+
+FLAGS = [
+    *("--units", "8", "--word-dimension", "8", "--character-units", "4"),
+    *("--batch-size", "8", "--learning-rate", "0.03", "--dropout", "0.2"),
+]
+
+
+@pytest.fixture(scope="session")
+def conll(tmp_path_factory) -> Path:
+    """The toy sentences as CoNLL columns."""
+    path = tmp_path_factory.mktemp("data") / "toy.conll"
+    blocks = [
+        "".join(f"{token}\t{tag}\n" for token, tag in zip(s.tokens, s.tags, strict=True))
+        for s in toy_sentences()
+    ]
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    return path
+
+
+def figures(folder: Path) -> dict:
+    """`metrics.json` without what a clock decides."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return {k: v for k, v in metrics.items() if k not in ("seconds", "words_per_second")}

@@ -1,0 +1,273 @@
+"""Presets: written, found, read back, and refused where something is wrong."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from kerasrnn.zoo import SequenceTagger, Task, list_presets, resolve_preset
+from kerasrnn.zoo.presets import zoo_folders
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class OtherTask(Task):
+    """A second task, so that presets can belong to the wrong one."""
+
+
+def same_weights(first: keras.Model, second: keras.Model, tolerance: float = 0.0) -> None:
+    assert len(first.weights) == len(second.weights)
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=tolerance, rtol=tolerance)
+
+
+@pytest.fixture
+def saved(small, tmp_path) -> Path:
+    return small(cell="gru", spelling="rnn", dropout=0.25).save_to_preset(tmp_path / "preset")
+
+
+def edit(folder: Path, pattern: str, replacement: str) -> None:
+    path = folder / "config.toml"
+    text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    path.write_text(text)
+
+
+# === Saved and loaded ===
+
+
+@pytest.mark.parametrize("loader", [SequenceTagger, Task])
+def test_round_trip(trained, tmp_path, loader):
+    folder = trained.save_to_preset(tmp_path / "preset")
+    loaded = loader.from_preset(folder)
+    assert type(loaded) is SequenceTagger
+    assert loaded.arguments() == trained.arguments()
+    same_weights(trained, loaded)
+    text = ["Ada lives in New York."]
+    assert loaded.predict(text) == trained.predict(text) != [[]]
+
+
+def test_the_folder_holds_text_and_arrays_only(saved):
+    names = sorted(str(path.relative_to(saved)) for path in saved.rglob("*") if path.is_file())
+    assert names == [
+        "config.toml",
+        "model.weights.h5",
+        "vocabulary/characters.txt",
+        "vocabulary/labels.txt",
+        "vocabulary/tags.txt",
+        "vocabulary/words.txt",
+    ]
+    config = tomllib.loads((saved / "config.toml").read_text())
+    assert config["class"] == "SequenceTagger"
+    assert config["arguments"]["cell"] == "gru"
+    assert config["arguments"]["dropout"] == 0.25
+    assert config["input"] == {"dtype": "string"}
+    assert set(config["versions"]) == {"kerasrnn", "keras", "tensorflow", "python"}
+    assert (saved / "vocabulary/tags.txt").read_text().splitlines()[0] == "O"
+
+
+def test_a_preset_is_replaced_as_a_whole(saved, small):
+    (saved / "stale.txt").write_text("")
+    small(cell="simple").save_to_preset(saved)
+    assert SequenceTagger.from_preset(saved).settings["cell"] == "simple"
+    assert not (saved / "stale.txt").exists()
+
+
+def test_a_failure_leaves_the_old_preset(saved, small, monkeypatch):
+    tagger = small(cell="simple")
+    monkeypatch.setattr(tagger, "save_weights", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match=r"full"):
+        tagger.save_to_preset(saved)
+    assert SequenceTagger.from_preset(saved).settings["cell"] == "gru"
+    assert os.listdir(saved.parent) == ["preset"]
+
+
+def test_half_precision_on_disk(trained, tmp_path):
+    full = trained.save_to_preset(tmp_path / "full")
+    half = trained.save_to_preset(tmp_path / "half", weights_dtype="float16")
+    with h5py.File(half / "model.weights.h5") as file:
+        dtypes = []
+        file.visititems(
+            lambda _, item: dtypes.append(item.dtype) if isinstance(item, h5py.Dataset) else None
+        )
+    assert np.dtype("float16") in dtypes
+    assert np.dtype("float32") not in dtypes
+    loaded = SequenceTagger.from_preset(half)
+    assert {str(weight.dtype) for weight in loaded.weights} == {"float32"}
+    same_weights(SequenceTagger.from_preset(full), loaded, tolerance=1e-3)
+    with pytest.raises(ValueError, match=r"float32 or float16. Received: 'int8'"):
+        trained.save_to_preset(tmp_path / "other", weights_dtype="int8")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_half_precision_cannot_hold_is_named(small, tmp_path):
+    tagger = small()
+    tagger.network.get_layer("tag_scores").bias.assign(np.full(5, 1e6))
+    with pytest.raises(ValueError, match=r"weight .* has values that float16 cannot hold"):
+        tagger.save_to_preset(tmp_path / "preset", weights_dtype="float16")
+    assert not (tmp_path / "preset").exists()
+
+
+def test_arguments_can_be_replaced(saved):
+    loaded = SequenceTagger.from_preset(saved, dropout=0.5, dtype="mixed_bfloat16")
+    assert loaded.settings["dropout"] == 0.5
+    assert loaded.dtype_policy.name == "mixed_bfloat16"
+    with pytest.raises(ValueError, match=r"unknown setting 'droput'"):
+        SequenceTagger.from_preset(saved, droput=0.5)
+
+
+def test_words_with_odd_characters_survive(tmp_path):
+    words = ["\\n", "a\nb", "é", "漢字", "😀", "#"]
+    tagger = SequenceTagger(words, ["O"], units=2, word_dimension=2)
+    loaded = SequenceTagger.from_preset(tagger.save_to_preset(tmp_path / "odd"))
+    assert list(loaded.vocabulary.terms) == words
+
+
+# === Refused ===
+
+
+def test_unknown_settings_fail(saved):
+    edit(saved, "^depth = 1$", "depth = 1\nlayers = 3")
+    with pytest.raises(ValueError, match=r"unknown setting 'layers' for SequenceTagger. Expected"):
+        SequenceTagger.from_preset(saved)
+
+
+def test_unknown_sections_fail(saved):
+    with open(saved / "config.toml", "a") as file:
+        file.write("\n[code]\nrun = 1\n")
+    with pytest.raises(
+        ValueError, match=r"unknown setting 'code'. Expected one of arguments, card"
+    ):
+        SequenceTagger.from_preset(saved)
+
+
+def test_unknown_vocabularies_fail(saved):
+    edit(saved, "^labels = ", "intents = ")
+    with pytest.raises(ValueError, match=r"unknown vocabulary 'intents'. Expected one of words"):
+        SequenceTagger.from_preset(saved)
+
+
+def test_an_unknown_class_fails(saved):
+    edit(saved, '^class = "SequenceTagger"', 'class = "os.system"')
+    with pytest.raises(ValueError, match=r"unknown class 'os.system'. Expected one of"):
+        Task.from_preset(saved)
+
+
+def test_a_preset_of_another_class_fails(saved):
+    with pytest.raises(ValueError, match=r"is a SequenceTagger. Load it with SequenceTagger.from"):
+        OtherTask.from_preset(saved)
+
+
+def test_a_preset_cannot_name_files_outside_of_itself(saved):
+    shutil.copy(saved / "vocabulary/words.txt", saved.parent / "words.txt")
+    edit(saved, '^words = "vocabulary/words.txt"', 'words = "../words.txt"')
+    with pytest.raises(ValueError, match=r"lies outside of the preset"):
+        SequenceTagger.from_preset(saved)
+
+
+def test_incomplete_folders_are_named(saved, tmp_path):
+    (saved / "model.weights.h5").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks its model.weights.h5"):
+        SequenceTagger.from_preset(saved)
+    with pytest.raises(FileNotFoundError, match=r"holds no config.toml"):
+        SequenceTagger.from_preset(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no preset folder"):
+        SequenceTagger.from_preset(tmp_path / "missing")
+    (saved / "config.toml").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"is not a TOML file"):
+        SequenceTagger.from_preset(saved)
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"Unknown preset 'ner_en_startr'. Did you mean 'ner_en_st"
+    ):
+        SequenceTagger.from_preset("ner_en_startr")
+
+
+def test_the_hub_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"pip install huggingface_hub"):
+        SequenceTagger.from_preset("hf://owner/name")
+    with pytest.raises(ValueError, match=r"hf://owner/name"):
+        SequenceTagger.from_preset("hf://name")
+
+
+def test_the_hub_gives_a_folder(monkeypatch, saved):
+    import types
+
+    asked = {}
+
+    def snapshot_download(repository, allow_patterns):
+        asked.update(repository=repository, patterns=allow_patterns)
+        return str(saved)
+
+    module = types.SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
+    assert SequenceTagger.from_preset("hf://owner/name").settings["cell"] == "gru"
+    assert asked["repository"] == "owner/name"
+    assert not any(pattern.endswith((".py", ".pkl", "*")) for pattern in asked["patterns"])
+
+
+# === Found ===
+
+
+def test_names_come_from_the_zoo():
+    presets = {preset.name: preset for preset in list_presets()}
+    assert "ner_en_starter" in presets
+    assert presets["ner_en_starter"].task == "SequenceTagger"
+    assert (presets["ner_en_starter"].path / "config.toml").is_file()
+    assert list_presets("TextClassifier") == [
+        preset for preset in presets.values() if preset.task == "TextClassifier"
+    ]
+
+
+def test_the_environment_variable_comes_first(monkeypatch, saved, tmp_path):
+    zoo = tmp_path / "zoo"
+    shutil.copytree(saved, zoo / "ner_en_starter")
+    (zoo / "index.toml").write_text(
+        '[ner_en_starter]\nclass = "SequenceTagger"\nsummary = "Mine."\n'
+    )
+    monkeypatch.setenv("KERASRNN_ZOO", str(zoo))
+    assert zoo_folders()[0] == zoo
+    assert resolve_preset("ner_en_starter") == zoo / "ner_en_starter"
+    assert {p.name: p.summary for p in list_presets()}["ner_en_starter"] == "Mine."
+    monkeypatch.setenv("KERASRNN_ZOO", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match=r"KERASRNN_ZOO must name a folder"):
+        list_presets()
+
+
+def test_a_broken_index_is_named(monkeypatch, tmp_path):
+    (tmp_path / "index.toml").write_text('[some_preset]\nclass = "SequenceTagger"\n')
+    monkeypatch.setenv("KERASRNN_ZOO", str(tmp_path))
+    with pytest.raises(ValueError, match=r"index.toml: the entry 'some_preset' must be a table"):
+        list_presets()
+
+
+def test_a_folder_beside_the_user_does_not_hide_a_preset(monkeypatch, tmp_path):
+    (tmp_path / "ner_en_starter").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert (resolve_preset("ner_en_starter") / "config.toml").is_file()
+
+
+def test_presets_are_found_from_any_folder(tmp_path):
+    code = "from kerasrnn.zoo import list_presets; print([p.name for p in list_presets()])"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("KERASRNN_ZOO", None)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "ner_en_starter" in result.stdout
