@@ -105,6 +105,29 @@ def _torch(loss, variables, inputs):
     return value, found
 
 
+def value_at(loss: Callable, variables: Sequence[keras.Variable]) -> Callable[..., float]:
+    """`loss(*inputs)` as a function of the values of the variables, then of the inputs."""
+    variables = list(variables)
+
+    def assigned(*point):
+        for variable, value in zip(variables, point, strict=False):
+            variable.assign(value)
+        return loss(*point[len(variables) :])
+
+    def scoped(*point):
+        pairs = list(zip(variables, point, strict=False))
+        with keras.StatelessScope(state_mapping=pairs):
+            return loss(*point[len(variables) :])
+
+    # JAX compiles a loop anew at each call that is not compiled as a whole.
+    function = compiled(scoped, "jit") if BACKEND == "jax" else assigned
+
+    def value(*point):
+        return float(keras.ops.convert_to_numpy(function(*tensors(point))))
+
+    return value
+
+
 def weighted_sum(results: Any, factors: Sequence[np.ndarray]) -> Any:
     """Σ factor·result: a scalar whose gradient reaches every number of the nested results."""
     results = keras.tree.flatten(results)

@@ -169,7 +169,16 @@ def _check_mixed_precision(layer_class, arguments, x, dtype):
     """Computes in 16 bits, keeps weights in 32, stays near the full precision, and trains."""
     if BACKEND == "torch" and dtype == "float16":
         return  # products of float16 on CPUs are not in every build of PyTorch
-    full, half = layer_class(**arguments), layer_class(**arguments, dtype=f"mixed_{dtype}")
+    full = layer_class(**arguments)
+    policy = f"mixed_{dtype}"
+    narrowed = {
+        # A cell or a layer among the arguments has a precision of its own.
+        name: type(value).from_config({**value.get_config(), "dtype": policy})
+        if isinstance(value, keras.layers.Layer)
+        else value
+        for name, value in arguments.items()
+    }
+    half = layer_class(**narrowed, dtype=policy)
     full.build(x.shape)
     half.build(x.shape)
     for a, b in zip(full.variables, half.variables, strict=True):

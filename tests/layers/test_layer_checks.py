@@ -79,7 +79,7 @@ def test_bidirectional(name):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"cell": "gru", "units": U},
+        {"cell": "gru", "units": U, "depth": 2},
         {"cell": "lstm", "units": U, "depth": 2, "bidirectional": True, "return_sequences": False},
     ],
     ids=["gru", "bidirectional-lstm"],

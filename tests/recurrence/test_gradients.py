@@ -21,8 +21,8 @@ from tests.backends import (
     assert_close,
     assign,
     directional_check,
-    tensors,
     value_and_gradients,
+    value_at,
     weighted_sum,
 )
 from tests.layers.common import BATCH, INPUT, MASKS, TIME, UNITS, draw, make
@@ -67,6 +67,7 @@ TO_ORACLE = (
     "recurrent_activation",
 )
 EXACT = 1e-10
+FASTEST = "jit" if BACKEND == "jax" else "eager"  # JAX is slow to run single operations
 
 
 class Case(NamedTuple):
@@ -116,27 +117,24 @@ def setup(name, rng, dtype, options, mask, shape=(BATCH, TIME)):
     return Case(layer, weights, inputs, loss, plain, value)
 
 
-def compare(case, tolerance, mode="eager", signature=None):
-    """Value and all gradients agree, relative to the largest number of each gradient."""
+def compare(case, tolerance, mode=FASTEST, signature=None):
+    """Value and all gradients agree, relative to the largest number of each gradient.
+
+    On JAX the truth comes from finite differences: compiling the plain loop takes seconds a case.
+    """
     actual, gradients = value_and_gradients(
         case.loss, case.layer.trainable_variables, case.inputs, mode, signature
     )
-    expected, truth = value_and_gradients(case.plain, [], [*case.weights, *case.inputs])
+    point = [*case.weights, *case.inputs]
+    expected = float(case.value(*point))
     assert abs(actual - expected) <= tolerance * max(1, abs(expected))
+    if BACKEND == "jax" and tolerance == EXACT:
+        rng = np.random.default_rng(3)
+        directional_check(case.value, point, gradients, rng, directions=6, tolerance=1e-9)
+        return
+    _, truth = value_and_gradients(case.plain, [], point, FASTEST)
     for g, t in zip(gradients, truth, strict=True):
         assert_close(g, t, tolerance * max(1.0, float(abs(t).max())))
-
-
-def through_the_layer(case, loss):
-    """The value of a loss at a point of weights and inputs, by setting the layer's weights."""
-
-    def value(*point):
-        for variable, w in zip(case.layer.trainable_variables, point, strict=False):
-            variable.assign(w)
-        inputs = tensors(point[len(case.weights) :])
-        return float(keras.ops.convert_to_numpy(loss(*inputs)))
-
-    return value
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: o.replace(" ", "-"))
@@ -145,7 +143,9 @@ def test_exact_for_every_option(name, options, rng, float64):
     masks = ["no mask", "holes", "left padding", "an empty row"]
     for mask in masks:
         case = setup(name, rng, float64, OPTIONS[options], MASKS[mask])
-        compare(case, EXACT)
+        # PyTorch's own hard sigmoid has the precision of float32.
+        loose = BACKEND == "torch" and "hard" in options
+        compare(case, 1e-6 if loose else EXACT)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -215,11 +215,11 @@ def test_exact_under_dropout(name, which, rng, float64):
             variable.assign(value)
         return case.loss(*inputs, training=True)
 
-    point = [*case.weights, *case.inputs]
-    value = through_the_layer(case, held)
+    point, variables = [*case.weights, *case.inputs], case.layer.trainable_variables
+    value = value_at(held, variables)
     assert value(*point) == value(*point)
     assert abs(value(*point) - case.value(*point)) > 1e-6  # the masks do something
-    _, gradients = value_and_gradients(held, case.layer.trainable_variables, case.inputs)
+    _, gradients = value_and_gradients(held, variables, case.inputs, FASTEST)
     directional_check(value, point, gradients, rng, tolerance=1e-9)
 
 
@@ -237,31 +237,32 @@ def test_exact_in_both_directions(name, mask, sequences, rng, float64):
     inputs += [draw(rng, BATCH, UNITS, dtype=float64) for _ in range(2 * oracle.states)]
     n = len(forward)
 
-    def outputs(xp, x, start, weights):
+    def outputs(point, xp):
         return bidirectional_outputs(
             oracle,
-            x,
-            weights[:n],
-            weights[n:],
+            point[2 * n],
+            point[:n],
+            point[n : 2 * n],
             mask=mask,
-            initial_state=start,
+            initial_state=point[2 * n + 1 :],
             return_sequences=sequences,
             return_state=True,
             xp=xp,
         )
 
-    factors = [
-        draw(rng, *y.shape, dtype=float64) for y in outputs(np, inputs[0], inputs[1:], weights)
-    ]
+    shapes = [y.shape for y in outputs([*weights, *inputs], np)]
+    factors = [draw(rng, *shape, dtype=float64) for shape in shapes]
 
     def loss(x, *start):
         return weighted_sum(layer(x, mask=mask, initial_state=list(start)), factors)
 
     def plain(*point):
-        weights, x, start = point[: 2 * n], point[2 * n], point[2 * n + 1 :]
-        return weighted_sum(outputs(keras.ops, x, list(start), weights), factors)
+        return weighted_sum(outputs(point, keras.ops), factors)
 
-    compare(layer, weights, inputs, loss, plain, EXACT)
+    def value(*point):
+        return sum((f * y).sum() for f, y in zip(factors, outputs(point, np), strict=True))
+
+    compare(Case(layer, weights, inputs, loss, plain, value), EXACT)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -279,14 +280,19 @@ def test_only_what_is_asked_for(name, rng, float64):
             y = case.layer(x, mask=mask, initial_state=list(start))
             return weighted_sum(y[part], factor)
 
-        def plain(*point, part=part, factor=factor):
+        def of_oracle(*point, xp=keras.ops, part=part):
             x, *start = point[number:]
-            y = layer_outputs(
-                oracle, x, point[:number], mask=mask, initial_state=start, xp=keras.ops, **options
-            )
-            return weighted_sum(y[part], factor)
+            return layer_outputs(
+                oracle, x, point[:number], mask=mask, initial_state=start, xp=xp, **options
+            )[part]
 
-        compare(case._replace(loss=loss, plain=plain), EXACT)
+        def plain(*point, factor=factor, of_oracle=of_oracle):
+            return weighted_sum(of_oracle(*point), factor)
+
+        def value(*point, factor=factor, of_oracle=of_oracle):
+            return (of_oracle(*point, xp=np) * factor[0]).sum()
+
+        compare(case._replace(loss=loss, plain=plain, value=value), EXACT)
 
 
 @pytest.mark.parametrize("name", CELLS)
