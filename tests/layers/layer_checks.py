@@ -12,6 +12,8 @@ import numpy as np
 
 from tests.backends import BACKEND, arrays, assert_close
 
+# One training step of each check is compiled; tracing all of them would take most of the time.
+UNTRACED = BACKEND == "tensorflow"
 SHAPE = (3, 5, 4)  # (batch, time, input)
 MASK = np.array([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0]], bool)
 
@@ -126,8 +128,7 @@ def _check_functional_model(layer_class, arguments, x, output_shapes, unknown_ti
         for batch, length in ((1, 1), (5, 8)):
             other = np.random.default_rng(2).normal(size=(batch, length, SHAPE[2]))
             every = np.ones((batch, length), bool)
-            predicted = model.predict([other.astype("float32"), every], verbose=0)
-            assert_close(predicted, layer(other.astype("float32")))
+            assert_close(model([other.astype("float32"), every]), layer(other.astype("float32")))
     return model
 
 
@@ -160,7 +161,10 @@ def _check_saving(model, x):
         if "seed" in a.path:
             b.assign(a)
     targets = [np.zeros(y.shape, "float32") for y in arrays(expected)]
-    losses = [m.train_on_batch([x, MASK], targets) for m in (model, copy)]
+    losses = []
+    for trained in (model, copy):
+        trained.compile(keras.optimizers.SGD(0.1), ["mse"] * len(targets), run_eagerly=UNTRACED)
+        losses.append(trained.train_on_batch([x, MASK], targets))
     assert np.isfinite(np.ravel(losses)).all()
     assert_close(list(copy.trainable_variables), list(model.trainable_variables))
 
@@ -191,7 +195,7 @@ def _check_mixed_precision(layer_class, arguments, x, dtype):
     assert_close(narrow, _nested(full(x, mask=MASK)), 0.1 if dtype == "bfloat16" else 0.02)
     inputs = keras.Input(x.shape[1:])
     model = keras.Model(inputs, _nested(half(inputs))[0])
-    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=UNTRACED)
     before = arrays(list(half.trainable_variables))
     loss = model.train_on_batch(x, np.ones(narrow[0].shape))
     assert np.isfinite(loss).all()
