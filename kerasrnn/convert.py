@@ -260,10 +260,10 @@ def _convert(layer, target, **extra):
     gated = isinstance(layer, (GRU, keras.layers.GRU))
     if gated:
         _check_update_gate(layer)
-    config = {**layer.get_config(), **extra}
-    if target in _KERAS:
-        config.pop("reset_after", None)
-    elif isinstance(layer.cell.bias_initializer, Chrono):
+    # What only one of them has, such as `segment_length`, changes nothing that a layer computes.
+    known = target(1).get_config()
+    config = {k: v for k, v in {**layer.get_config(), **extra}.items() if k in known}
+    if target not in _KERAS and isinstance(layer.cell.bias_initializer, Chrono):
         config["bias_initializer"] = "zeros"
     if target is keras.layers.SimpleRNN:
         # Keras leaves this one out of the configuration and takes it all the same.
