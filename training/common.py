@@ -81,7 +81,7 @@ class TrainingConfig:
     bidirectional: bool = flag(True, "read the sequence from both ends")
     epochs: int | None = flag(None, "passes over the training data; by the size of the data")
     batch_size: int | None = flag(None, "examples in a batch; by the size of the data")
-    learning_rate: float = flag(0.003, "Adam's step size at the start")
+    learning_rate: float | None = flag(None, "Adam's largest step; by the size of the data")
     seed: int = flag(1, "decides initial weights, dropout and the order of the data")
     preset: str | None = flag(None, "start from a preset: a name, a folder, hf://owner/name")
     evaluate_only: bool = flag(False, "with --preset: measure it and stop")
@@ -647,6 +647,7 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
             f"\n{stop}. Go on with: python -m training.{name} --out {out()} --resume",
             highlight=False,
             markup=False,
+            soft_wrap=True,  # a command must stay in one line
         )
         raise SystemExit(128 + stop.signal_number) from stop
     except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:

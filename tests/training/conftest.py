@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,15 @@ def conll(tmp_path_factory) -> Path:
     ]
     path.write_text("\n".join(blocks), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Runs without their export, which takes most of the time of a small one."""
+    monkeypatch.setattr(
+        "training.tagger.SequenceTagger.export", lambda *_, **__: SimpleNamespace(verified=False)
+    )
+    monkeypatch.setattr("training.tagger.serving_command", lambda *_: "")
 
 
 def figures(folder: Path) -> dict:

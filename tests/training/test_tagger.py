@@ -143,7 +143,7 @@ def break_off(monkeypatch, after: int, flags: list[str]) -> None:
         tagger.main(flags)
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(finished, conll, tmp_path, monkeypatch):
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, conll, tmp_path, monkeypatch, no_export):
     folder = tmp_path / "broken"
     flags = [*FLAGS, "--data", str(conll), "--epochs", "8", "--out", str(folder)]
     break_off(monkeypatch, 3, flags)
@@ -207,7 +207,7 @@ def test_a_preset_is_only_measured(finished, conll, tmp_path):
     assert sorted(os.listdir(folder)) == ["config.toml", "metrics.json"]
 
 
-def test_training_goes_on_from_a_preset(finished, conll, tmp_path):
+def test_training_goes_on_from_a_preset(finished, conll, tmp_path, no_export):
     folder = tmp_path / "tuned"
     flags = ["--preset", str(finished / "preset"), "--data", str(conll), "--epochs", "1"]
     tagger.main([*flags, "--out", str(folder), "--batch-size", "8"])
@@ -278,7 +278,7 @@ def test_the_embedded_corpus_has_its_own_splits():
     assert min(len(data.train), len(data.validation), len(data.test)) > 50
 
 
-def test_parts_of_speech(tmp_path, capsys):
+def test_parts_of_speech(tmp_path, capsys, no_export):
     rows = [("1", "A", "DET"), ("2", "cat", "NOUN"), ("3", "sleeps", "VERB")]
     block = "".join(f"{i}\t{w}\t{w}\t{t}" + "\t_" * 6 + "\n" for i, w, t in rows)
     (tmp_path / "toy.conllu").write_text("\n".join([block] * 12))
@@ -303,7 +303,7 @@ def test_parts_of_speech(tmp_path, capsys):
     assert "A/DET cat/NOUN sleeps/VERB" in capsys.readouterr().out
 
 
-def test_labels_of_sentences_become_a_second_head(tmp_path):
+def test_labels_of_sentences_become_a_second_head(tmp_path, no_export):
     block = "# intent = {}\n{}\tB-X\nnow\tO\n"
     rows = [block.format("play", "music"), block.format("book", "tables")] * 12
     (tmp_path / "slots.conll").write_text("\n".join(rows))
@@ -337,7 +337,7 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the data folder is not there")
-def test_wnut17_trains(tmp_path):
+def test_wnut17_trains(tmp_path, no_export):
     folder = tmp_path / "run"
     # A part of it, for time; `training/README.md` has the full command.
     for name, lines in (("train", 2500), ("dev", 1000)):
