@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 BACKEND = keras.backend.backend()
-TENSORFLOW_ONLY = ("data", "embeddings", "serving", "text", "training", "zoo")
+TENSORFLOW_ONLY = ("benchmarks", "data", "embeddings", "serving", "text", "training", "zoo")
 
 
 def pytest_report_header(config):

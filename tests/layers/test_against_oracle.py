@@ -19,6 +19,8 @@ OPTIONS = [
     {"return_sequences": True, "return_state": True, "go_backwards": True, "use_bias": False},
     {"return_state": True, "zero_output_for_mask": True, "go_backwards": True},
     {"return_sequences": True, "unroll": True},
+    {"return_sequences": True, "return_state": True, "segment_length": 2},
+    {"zero_output_for_mask": True, "go_backwards": True, "segment_length": "sqrt"},
     {
         "return_sequences": True,
         "return_state": True,
@@ -28,7 +30,7 @@ OPTIONS = [
         "zero_output_for_mask": True,
     },
 ]
-CONSTRUCTOR_ONLY = ("unroll", "use_bias")
+CONSTRUCTOR_ONLY = ("segment_length", "unroll", "use_bias")
 
 
 def expect(oracle, x, weights, options, **call):

@@ -98,3 +98,9 @@ def test_rnn_needs_a_cell():
     with pytest.raises((ValueError, TypeError, AttributeError), match="cell"):
         layers.RNN("lstm")
     assert layers.RNN(cells.LSTMCell(4)).cell.units == 4
+
+
+@pytest.mark.parametrize("length", [0, -2, 1.5, "log"])
+def test_segments_have_a_positive_length(length):
+    with refused("segment_length", "sqrt", repr(length)):
+        layers.LSTM(UNITS, segment_length=length)
