@@ -30,7 +30,8 @@ class GRU(CellLayer):
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
         reset_after: must be False; Keras's default of True is another cell.
         use_cudnn: "auto" or False; cuDNN has no such recurrence.
-        **kwargs: `zero_output_for_mask` of `RNN`, and those of `keras.layers.Layer`.
+        **kwargs: `zero_output_for_mask` and `segment_length` of `RNN`, and those of
+            `keras.layers.Layer`.
 
     Call arguments and return value: see `RNN`; one state.
 

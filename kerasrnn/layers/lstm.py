@@ -30,7 +30,8 @@ class LSTM(CellLayer):
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
         unit_forget_bias: whether 1 is the initial value of the forget gate's bias.
         use_cudnn: "auto" or False; this layer does not call cuDNN.
-        **kwargs: `zero_output_for_mask` of `RNN`, and those of `keras.layers.Layer`.
+        **kwargs: `zero_output_for_mask` and `segment_length` of `RNN`, and those of
+            `keras.layers.Layer`.
 
     Call arguments and return value: see `RNN`; two states, a and c.
 

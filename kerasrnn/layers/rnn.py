@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from kerasrnn.recurrence import bind, unfold
+from kerasrnn.cells import Cell
+from kerasrnn.recurrence import bind, unfold, unfold_in_segments
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -25,6 +26,10 @@ class RNN(keras.layers.RNN):
         stateful: whether the final states of a batch are the initial states of the next.
         unroll: whether to lay out all time steps in the graph; the length must be known.
         zero_output_for_mask: whether a masked step outputs zero and not the output before it.
+        segment_length: to save memory while training on long sequences, keep only the states
+            between segments of that many time steps, and compute what lies inside a segment again
+            when its gradient is due. "sqrt" takes √time, which makes the memory for T steps O(√T)
+            at the cost of about one more forward pass (Chen et al. 2016). None keeps everything.
         **kwargs: as for `keras.layers.Layer`.
 
     Call arguments:
@@ -47,18 +52,34 @@ class RNN(keras.layers.RNN):
     (2, 5, 4)
     """
 
-    def __init__(self, cell: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, cell: Any, *args: Any, segment_length: int | str | None = None, **kwargs: Any
+    ) -> None:
+        if not (
+            segment_length in (None, "sqrt")
+            or (isinstance(segment_length, int) and segment_length > 0)
+        ):
+            raise ValueError(
+                "`segment_length` must be a positive number of time steps, 'sqrt' or None. "
+                f"Received: segment_length={segment_length!r}"
+            )
         super().__init__(cell, *args, **kwargs)
+        self.segment_length = segment_length
+        if segment_length is not None and not has_halves(self.cell):
+            raise ValueError(
+                "`segment_length` needs a cell with `project` and `step`. "
+                f"Received: cell={self.cell!r}"
+            )
         # Keras 3.16 no longer sets it. A mask that arrives implicitly is still honoured.
         self.supports_masking = True
 
     def build(self, sequences_shape, initial_state_shape=None):
         super().build(sequences_shape, initial_state_shape)
-        if hasattr(self.cell, "project") and len(sequences_shape) == 3:
+        if has_halves(self.cell) and len(sequences_shape) == 3:
             self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        if not (hasattr(self.cell, "project") and hasattr(self.cell, "step")):
+        if not has_halves(self.cell):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
@@ -84,44 +105,35 @@ class RNN(keras.layers.RNN):
 
     def unfold(self, sequences, states, *, mask=None, training=False):
         """The recurrence itself, time first and in the order of time also if `go_backwards`."""
-        cell = self.cell
         training = bool(training)
         if self.unroll and sequences.shape[1] is None:
             raise ValueError(
                 "`unroll=True` needs a known number of time steps. Received sequences of shape "
                 f"{tuple(sequences.shape)}; give the input a fixed length or set unroll=False."
             )
-        bound = self._bind(sequences, states, training)
-        inputs = ops.cast(sequences, getattr(cell, "compute_dtype", self.compute_dtype))
-        dropout = getattr(cell, "dropout", 0) or 0
-        if training and dropout > 0 and hasattr(cell, "get_dropout_mask"):
-            inputs = inputs * ops.expand_dims(cell.get_dropout_mask(inputs[:, 0]), 1)
-            cell.reset_dropout_mask()
-        return unfold(
-            bound,
-            project_over_time(bound, ops.swapaxes(inputs, 0, 1)),
-            tuple(states),
-            mask=None if mask is None else ops.transpose(mask_of(mask)),
-            reverse=self.go_backwards,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-            unroll=self.unroll,
-            training=training,
-        )
-
-    def _bind(self, sequences, states, training):
-        """The cell with its weights in the dtype of the computation, and its dropout mask."""
         cell = self.cell
-        attributes: dict[str, Any] = {}
-        for name in ("kernel", "recurrent_kernel", "bias"):
-            weight = getattr(cell, name, None)
-            if weight is not None and isinstance(weight, keras.Variable):
-                attributes[name] = ops.cast(weight, cell.compute_dtype)
-        dropout = getattr(cell, "recurrent_dropout", 0) or 0
-        if training and dropout > 0 and hasattr(cell, "get_recurrent_dropout_mask"):
-            attributes["recurrent_mask"] = cell.get_recurrent_dropout_mask(tree.flatten(states)[0])
-            cell.reset_recurrent_dropout_mask()
-        return bind(cell, **attributes)
+        inputs = ops.cast(sequences, getattr(cell, "compute_dtype", self.compute_dtype))
+        if training and isinstance(cell, Cell):
+            # One mask each for the whole sequence.
+            if cell.dropout > 0:
+                inputs = inputs * ops.expand_dims(cell.get_dropout_mask(inputs[:, 0]), 1)
+            if cell.recurrent_dropout > 0:
+                cell = bind(cell, recurrent_mask=cell.get_recurrent_dropout_mask(states[0]))
+            self.cell.reset_dropout_mask()
+            self.cell.reset_recurrent_dropout_mask()
+        options = {
+            "mask": None if mask is None else ops.transpose(mask_of(mask)),
+            "reverse": self.go_backwards,
+            "return_sequences": self.return_sequences,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            "unroll": self.unroll,
+        }
+        inputs = ops.swapaxes(inputs, 0, 1)  # (time, batch, input_dim)
+        if self.segment_length is not None:
+            return unfold_in_segments(
+                cell, inputs, tuple(states), segment_length=self.segment_length, **options
+            )
+        return unfold(cell, inputs, tuple(states), training=training, **options)
 
     def _standardize_states(self, sequences, initial_state):
         if initial_state is None:
@@ -149,12 +161,20 @@ class RNN(keras.layers.RNN):
                 f"Expected a batch of {int(expected)}, received {received}."
             )
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "segment_length": self.segment_length}
+
     def compute_mask(self, inputs, mask=None):
         mask = tree.flatten(mask)[0]
         output_mask = mask if self.return_sequences else None
         if self.return_state:
             return [output_mask, *(None for _ in self.state_size)]
         return output_mask
+
+
+def has_halves(cell: Any) -> bool:
+    """Whether a step of the cell is split in `project` and `step`."""
+    return hasattr(cell, "project") and hasattr(cell, "step")
 
 
 def mask_of(mask):
@@ -167,11 +187,3 @@ def mask_of(mask):
             f"`mask` must have shape (batch, time). Received a mask of shape {tuple(mask.shape)}."
         )
     return ops.cast(mask, "bool")
-
-
-def project_over_time(cell, inputs):
-    """`cell.project` for all time steps at once: `(time, batch, …)` to `(time, batch, …)`."""
-    time, batch = ops.shape(inputs)[:2]
-    flat = ops.reshape(inputs, (-1, *inputs.shape[2:]))
-    projected = cell.project(flat)
-    return tree.map_structure(lambda x: ops.reshape(x, (time, batch, *x.shape[1:])), projected)

@@ -28,7 +28,8 @@ class SimplifiedGRU(CellLayer):
             matrix product, one mask for the whole sequence.
         seed: integer, seed of the dropout masks.
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
-        **kwargs: `zero_output_for_mask` of `RNN`, and those of `keras.layers.Layer`.
+        **kwargs: `zero_output_for_mask` and `segment_length` of `RNN`, and those of
+            `keras.layers.Layer`.
 
     Call arguments and return value: see `RNN`; one state.
 

@@ -2,6 +2,7 @@
 
 from kerasrnn.recurrence.bind import bind
 from kerasrnn.recurrence.scan import scan
+from kerasrnn.recurrence.segments import unfold_in_segments
 from kerasrnn.recurrence.unfolding import Unfolded, unfold, uses_step_gradient
 
-__all__ = ["Unfolded", "bind", "scan", "unfold", "uses_step_gradient"]
+__all__ = ["Unfolded", "bind", "scan", "unfold", "unfold_in_segments", "uses_step_gradient"]

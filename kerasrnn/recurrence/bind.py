@@ -2,6 +2,11 @@
 
 from typing import Any
 
+import keras
+from keras import ops
+
+from kerasrnn.recurrence.scan import backend_module
+
 
 def bind(cell: Any, **attributes: Any) -> Any:
     """A shallow copy of `cell` with `attributes` in place of its own.
@@ -21,3 +26,14 @@ def bind(cell: Any, **attributes: Any) -> Any:
     vars(bound).update(vars(cell))
     vars(bound).update(attributes)
     return bound
+
+
+def bind_weights(cell: Any) -> Any:
+    """`cell` with kernel, recurrent_kernel and bias as tensors of the dtype it computes in."""
+    dtype = getattr(cell, "compute_dtype", None)
+    attributes = {
+        name: ops.cast(backend_module().tensor_of(vars(cell)[name]), dtype)
+        for name in ("kernel", "recurrent_kernel", "bias")
+        if isinstance(vars(cell).get(name), keras.Variable)
+    }
+    return bind(cell, **attributes)

@@ -34,6 +34,17 @@ def with_gradient(forward, backward):
     return function
 
 
+def tensor_of(variable):
+    """A Keras variable's value as a tensor."""
+    return variable.value
+
+
+def vector_jacobian_product(function, arguments, d_outputs):
+    """The gradient of each argument from those of the outputs of `function(*arguments)`."""
+    _, pull_back = jax.vjp(function, *arguments)
+    return pull_back(tuple(d_outputs))
+
+
 def _no_gradient(x):
     if jnp.issubdtype(x.dtype, jnp.inexact):
         return jnp.zeros_like(x)

@@ -89,6 +89,21 @@ def with_gradient(forward, backward):
     return function
 
 
+def tensor_of(variable):
+    """A Keras variable's value as a tensor; Keras itself hands the variable on."""
+    return tf.convert_to_tensor(variable.value)
+
+
+def vector_jacobian_product(function, arguments, d_outputs):
+    """The gradient of each argument from those of the outputs of `function(*arguments)`."""
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        outputs = function(*arguments)
+    return tape.gradient(
+        outputs, arguments, d_outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+
+
 def _not_differentiable(gradients):
     """The same gradients, but a second derivative is refused instead of silently wrong."""
 

@@ -42,3 +42,19 @@ def with_gradient(forward, backward):
             return tuple(backward(ctx.saved_tensors, d_outputs))
 
     return Function.apply
+
+
+def tensor_of(variable):
+    """A Keras variable's value as a tensor."""
+    return variable.value
+
+
+def vector_jacobian_product(function, arguments, d_outputs):
+    """The gradient of each argument from those of the outputs of `function(*arguments)`."""
+    with torch.enable_grad():
+        arguments = [x.detach().requires_grad_() for x in arguments]
+        outputs = function(*arguments)
+        gradients = torch.autograd.grad(outputs, arguments, d_outputs, allow_unused=True)
+    return [
+        torch.zeros_like(x) if g is None else g for x, g in zip(arguments, gradients, strict=True)
+    ]

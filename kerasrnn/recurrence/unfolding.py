@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from keras import ops, tree
 
 from kerasrnn.recurrence.back_propagation import scan_with_step_gradient
+from kerasrnn.recurrence.bind import bind_weights
 from kerasrnn.recurrence.scan import scan
 
 
@@ -38,7 +39,7 @@ def uses_step_gradient(cell: Any) -> bool:
 
 def unfold(
     cell: Any,
-    projected: Any,
+    inputs: Any,
     initial_states: Any,
     *,
     mask: Any = None,
@@ -51,8 +52,8 @@ def unfold(
     """Run a cell with `project` and `step` over time.
 
     Args:
-        cell: the cell; its `project` has been applied already.
-        projected: `(time, batch, ...)`, nested if `project` returns nested tensors.
+        cell: the cell, with the dropout mask of its state bound to it.
+        inputs: tensor `(time, batch, input_dim)`.
         initial_states: tuple of tensors, the states before the first step.
         mask: boolean `(time, batch)`; where false, the states stay as they are and the output is
             the one before, or zero.
@@ -66,27 +67,100 @@ def unfold(
     Returns:
         An `Unfolded`.
     """
+    carry = initial_carry(cell, inputs, tuple(initial_states))
+    carry, sequence = advance(
+        cell,
+        inputs,
+        carry,
+        mask=mask,
+        reverse=reverse,
+        return_sequences=return_sequences,
+        zero_output_for_mask=zero_output_for_mask,
+        unroll=unroll,
+        training=training,
+    )
+    return finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
+
+
+def initial_carry(cell: Any, inputs: Any, states: tuple) -> Any:
+    """What a scan carries: the states, and the output before where it is not one of them."""
+    if uses_step_gradient(cell):
+        return states
+    output, _ = cell.step(cell.project(inputs[0]), states)
+    return states, ops.zeros_like(output)
+
+
+def advance(
+    cell: Any,
+    inputs: Any,
+    carry: Any,
+    *,
+    mask: Any,
+    reverse: bool,
+    return_sequences: bool,
+    zero_output_for_mask: bool,
+    unroll: bool,
+    training: bool,
+) -> tuple[Any, Any]:
+    """Carry states through `inputs`; returns what is carried, and the sequence or None."""
+    cell = bind_weights(cell)
+    projected = project_over_time(cell, inputs)
     if uses_step_gradient(cell):
         sequence, states = scan_with_step_gradient(
             cell,
             projected,
-            tuple(initial_states),
+            carry,
             mask=mask,
             reverse=reverse,
             return_sequences=return_sequences,
             unroll=unroll,
             keep_gates=training,
         )
-        outputs, last = _outputs_from_states(
-            sequence, states, initial_states, mask, reverse, zero_output_for_mask
-        )
-        return Unfolded(outputs, last, states)
-    return _unfold_automatically(
-        cell, projected, initial_states, mask, reverse, zero_output_for_mask, unroll
-    )
+        return states, sequence
+
+    def step(carried, xs):
+        states, held = carried
+        inputs, valid = xs
+        output, new_states = cell.step(inputs, states)
+        new_states = tree.pack_sequence_as(states, tree.flatten(new_states))
+        if valid is not None:
+            valid = ops.expand_dims(valid, -1)
+            new_states = tree.map_structure(
+                lambda new, old: ops.where(valid, new, old), new_states, states
+            )
+            held = ops.where(valid, output, held)
+            output = (
+                ops.where(valid, output, ops.zeros_like(output)) if zero_output_for_mask else held
+            )
+        else:
+            held = output
+        return (new_states, held), (output if return_sequences else None)
+
+    return scan(step, carry, (projected, mask), reverse=reverse, unroll=unroll)
 
 
-def _outputs_from_states(sequence, states, initial_states, mask, reverse, zero_output_for_mask):
+def finish(
+    cell: Any, carry: Any, sequence: Any, mask: Any, reverse: bool, zero_output_for_mask: bool
+) -> Unfolded:
+    """Outputs and states from what `advance` returned for a whole sequence."""
+    if not uses_step_gradient(cell):
+        states, last = carry
+        if mask is not None and zero_output_for_mask:
+            last_mask = ops.expand_dims(mask[0] if reverse else mask[-1], -1)
+            last = ops.where(last_mask, last, ops.zeros_like(last))
+        return Unfolded(sequence, last, states)
+    outputs, last = _outputs_from_states(sequence, carry, mask, reverse, zero_output_for_mask)
+    return Unfolded(outputs, last, carry)
+
+
+def project_over_time(cell: Any, inputs: Any) -> Any:
+    """`cell.project` for all time steps of `(time, batch, …)` in one product."""
+    time, batch = ops.shape(inputs)[:2]
+    projected = cell.project(ops.reshape(inputs, (-1, *inputs.shape[2:])))
+    return tree.map_structure(lambda x: ops.reshape(x, (time, batch, *x.shape[1:])), projected)
+
+
+def _outputs_from_states(sequence, states, mask, reverse, zero_output_for_mask):
     """Outputs of a cell whose output is its first state, which a masked step leaves as it is."""
     last = states[0]
     if mask is None:
@@ -105,31 +179,3 @@ def _outputs_from_states(sequence, states, initial_states, mask, reverse, zero_o
     if sequence is not None:
         sequence = ops.where(visible, sequence, ops.zeros_like(sequence))
     return sequence, last
-
-
-def _unfold_automatically(
-    cell, projected, initial_states, mask, reverse, zero_output_for_mask, unroll
-):
-    first_inputs = tree.map_structure(lambda x: x[0], projected)
-    output, _ = cell.step(first_inputs, initial_states)
-    output = ops.zeros_like(output)
-
-    def step(carried, xs):
-        states, held = carried
-        inputs, valid = xs
-        output, new_states = cell.step(inputs, states)
-        new_states = tree.pack_sequence_as(states, tree.flatten(new_states))
-        if valid is None:
-            return (new_states, output), output
-        valid = ops.expand_dims(valid, -1)
-        new_states = tree.map_structure(
-            lambda new, old: ops.where(valid, new, old), new_states, states
-        )
-        otherwise = ops.zeros_like(output) if zero_output_for_mask else held
-        output = ops.where(valid, output, otherwise)
-        return (new_states, output), output
-
-    (states, last), outputs = scan(
-        step, (initial_states, output), (projected, mask), reverse=reverse, unroll=unroll
-    )
-    return Unfolded(outputs, last, states)
