@@ -1,13 +1,18 @@
 """The scan over time and its gradient on TensorFlow."""
 
 import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+# What a turn of a loop costs in a TensorFlow graph is shared by this many time steps. XLA compiles
+# the loop, so that one step a turn is as fast there and compiles sooner.
+STEPS_PER_TURN = 8
 
 
 def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
-    states = tf.nest.flatten(initial_states)
     sequences = tf.nest.flatten(inputs)
-    length = tf.shape(next(x for x in sequences if x is not None))[0]
-    static_length = next(x.shape[0] for x in sequences if x is not None)
+    present = [x for x in sequences if x is not None]
+    static_length = present[0].shape[0]
+    length = tf.shape(present[0])[0] if static_length is None else static_length
     slices = [
         None
         if x is None
@@ -22,6 +27,7 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
         )
         return tf.nest.flatten(new_states), outputs
 
+    states = tf.nest.flatten(initial_states)
     if outputs_like is None:
         outputs_like = _outputs_of(flat_step, states, sequences)
     likes = tf.nest.flatten(outputs_like)
@@ -29,7 +35,7 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
         tf.TensorArray(y.dtype, size=length, element_shape=y.shape) for y in likes if y is not None
     ]
 
-    def body(turn, states, arrays):
+    def advance(turn, states, arrays):
         t = length - 1 - turn if reverse else turn
         new_states, outputs = flat_step(states, [None if x is None else x.read(t) for x in slices])
         outputs = [y for y in tf.nest.flatten(outputs) if y is not None]
@@ -38,12 +44,20 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
             new.set_shape(old.shape)
         return turn + 1, new_states, arrays
 
-    _, states, arrays = tf.while_loop(
-        lambda turn, *_: turn < length,
-        body,
-        (0, states, arrays),
-        maximum_iterations=static_length,
-    )
+    carried = (0 if tf.executing_eagerly() else tf.constant(0), states, arrays)
+    steps_per_turn = 1 if tf.executing_eagerly() or _inside_xla() else STEPS_PER_TURN
+    if steps_per_turn > 1:
+
+        def turn_of_many(*carried):
+            for _ in range(steps_per_turn):
+                carried = advance(*carried)
+            return carried
+
+        carried = _while(turn_of_many, carried, length - length % steps_per_turn, static_length)
+    if steps_per_turn == 1 or static_length is None or static_length % steps_per_turn > 0:
+        carried = _while(advance, carried, length, static_length)
+    _, states, arrays = carried
+
     stacked = [a.stack() for a in arrays]
     for y in stacked:
         y.set_shape([static_length, *y.shape[1:]])
@@ -52,6 +66,16 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
     return (
         tf.nest.pack_sequence_as(initial_states, states),
         tf.nest.pack_sequence_as(outputs_like, outputs),
+    )
+
+
+def _while(body, carried, end, maximum):
+    return tf.while_loop(lambda turn, *_: turn < end, body, carried, maximum_iterations=maximum)
+
+
+def _inside_xla():
+    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
     )
 
 
