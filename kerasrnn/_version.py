@@ -1,3 +1,3 @@
-"""The version of kerasrnn, alone in a file so that the build can read it without importing Keras."""
+"""The version of kerasrnn, in a file of its own: the build reads it without importing Keras."""
 
 __version__ = "0.1.0"

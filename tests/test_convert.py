@@ -1,13 +1,12 @@
 """Layers and their weights against those of Keras and PyTorch."""
 
-import doctest
 import importlib.util
 
 import keras
 import numpy as np
 import pytest
 
-from kerasrnn import convert, layers
+from kerasrnn import layers
 from kerasrnn.cells import Chrono
 from kerasrnn.convert import from_keras, from_torch, to_keras, to_torch
 from tests.backends import arrays, assert_close
@@ -319,10 +318,3 @@ def test_stacks_that_torch_lacks():
         to_torch([built(layers.LSTM(2)), built(layers.LSTM(3), 2)])
     with pytest.raises(ValueError, match=r"take the 2 outputs .*\[4, 4\]"):
         to_torch([built(layers.LSTM(2)), built(layers.LSTM(2))])
-
-
-@needs_torch
-@pytest.mark.tensorflow
-def test_examples():
-    results = doctest.testmod(convert)
-    assert results.attempted and not results.failed

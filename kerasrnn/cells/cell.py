@@ -107,8 +107,8 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         self.bias_constraint = keras.constraints.get(bias_constraint)
         if isinstance(self.bias_initializer, Chrono) and not self.chrono_signs:
             raise ValueError(
-                "`bias_initializer=Chrono(...)` needs a cell with gates: SimplifiedGRUCell, GRUCell or "
-                f"LSTMCell. {type(self).__name__} has none."
+                "`bias_initializer=Chrono(...)` needs a cell with gates: SimplifiedGRUCell, "
+                f"GRUCell or LSTMCell. {type(self).__name__} has none."
             )
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout

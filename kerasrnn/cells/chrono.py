@@ -32,10 +32,11 @@ class Chrono(keras.initializers.Initializer):
 
     Example:
 
+    >>> import keras
     >>> from kerasrnn.cells import Chrono, LSTMCell
     >>> cell = LSTMCell(4, bias_initializer=Chrono(max_length=100))
     >>> cell.build((None, 3))
-    >>> bool((cell.bias[4:8] == -cell.bias[:4]).numpy().all())
+    >>> bool(keras.ops.all(cell.bias[4:8] == -cell.bias[:4]))
     True
     """
 

@@ -1,13 +1,12 @@
 """Files of word vectors: what is read, what is refused, and the way back."""
 
-import doctest
 import gzip
 
 import numpy as np
 import pytest
 
 from kerasrnn.data import DataError
-from kerasrnn.embeddings import read_terms, read_vectors, vectors, write_vectors
+from kerasrnn.embeddings import read_terms, read_vectors, write_vectors
 
 GLOVE = "the 0.1 -0.2 3e-1\nparis 1 2 3\nParis 4 5 6\nSão 7 8 9\n"
 
@@ -186,8 +185,3 @@ def test_matrices_that_cannot_be_written(tmp_path):
         write_vectors(tmp_path / "vectors.txt", ["a", "b"], [[1.0, 2.0]])
     with pytest.raises(ValueError, match=r"must be finite\. Received: .*'b'"):
         write_vectors(tmp_path / "vectors.txt", ["a", "b"], [[1.0], [np.nan]])
-
-
-def test_examples():
-    results = doctest.testmod(vectors)
-    assert results.attempted and not results.failed

@@ -1,13 +1,11 @@
 """The CRF against the enumeration of all paths, on the backend in use."""
 
-import doctest
 from itertools import pairwise, product
 
 import keras
 import numpy as np
 import pytest
 
-from kerasrnn.layers import crf as crf_module
 from kerasrnn.layers.crf import CRF
 from tests.backends import (
     BACKEND,
@@ -576,9 +574,3 @@ def test_export_is_plain_operations(rng, tmp_path):
         logits=tf.zeros((2, 0, TAGS)), mask=tf.zeros((2, 0), tf.bool)
     )
     assert empty["tags"].shape == (2, 0)
-
-
-@pytest.mark.tensorflow
-def test_examples():
-    results = doctest.testmod(crf_module)
-    assert results.attempted and not results.failed

@@ -1,0 +1,86 @@
+"""The examples in the docstrings of all modules run as they stand.
+
+Those in fenced blocks, in `kerasrnn.serving`, have a test beside that package.
+"""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import keras
+import pytest
+
+import kerasrnn
+
+EVERYWHERE = ("cells", "convert", "layers", "recurrence")
+PUBLIC = ("cells", "convert", "data", "embeddings", "layers", "text", "zoo")
+
+# Examples show one backend's way to make arrays of tensors and to print them.
+WRITTEN_FOR_OTHERS = {("jax", "layers.crf"), ("torch", "layers.crf"), ("torch", "convert")}
+
+# Shown in the example of what returns them, raises them or finds them.
+SHOWN_ELSEWHERE = {
+    "CELLS",
+    "Cell",
+    "Entity",
+    "Preset",
+    "TaggedToken",
+    "Task",
+    "Token",
+    "Vectors",
+    "read_terms",
+    "resolve_preset",
+    "write_vectors",
+}
+
+
+def modules() -> list[str]:
+    """All modules with code that the backend in use can import, without their common prefix."""
+    names = [m.name for m in pkgutil.walk_packages(kerasrnn.__path__, "kerasrnn.")]
+    names = [name.removeprefix("kerasrnn.") for name in names if "zoo_data" not in name]
+    backend = keras.backend.backend()
+    others = {"tensorflow", "jax", "torch"} - {backend}
+    names = [name for name in names if not name.endswith(tuple(f"{b}_backend" for b in others))]
+    if backend != "tensorflow":
+        names = [name for name in names if name.split(".")[0] in EVERYWHERE]
+    return names
+
+
+def with_examples() -> list[str]:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    return [
+        name
+        for name in modules()
+        if any(t.examples for t in finder.find(importlib.import_module(f"kerasrnn.{name}")))
+    ]
+
+
+@pytest.mark.parametrize("name", with_examples())
+def test_examples_run(name, tmp_path, monkeypatch):
+    if name == "convert":
+        pytest.importorskip("torch")
+    if (keras.backend.backend(), name) in WRITTEN_FOR_OTHERS:
+        pytest.skip("converts the backend's tensors as others do")
+    monkeypatch.chdir(tmp_path)
+    results = doctest.testmod(importlib.import_module(f"kerasrnn.{name}"))
+    assert results.failed == 0
+
+
+@pytest.mark.tensorflow
+def test_every_public_name_has_an_example():
+    missing = []
+    for package in PUBLIC:
+        module = importlib.import_module(f"kerasrnn.{package}")
+        names = getattr(module, "__all__", None) or [
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+        ]
+        for name in set(names) - SHOWN_ELSEWHERE:
+            public = getattr(module, name)
+            methods = vars(public).values() if inspect.isclass(public) else ()
+            texts = [getattr(item, "__doc__", None) or "" for item in (public, *methods)]
+            if not any(">>>" in text for text in texts):
+                missing.append(f"{package}.{name}")
+    assert not missing

@@ -1,0 +1,180 @@
+"""What holds for the repository as a whole: packaging, dependencies, import order, files."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "kerasrnn"
+
+# Imports point down this list only. Packages in one row do not import each other.
+STOREYS = [
+    ("training", "benchmarks"),
+    ("kerasrnn.zoo",),
+    ("kerasrnn.serving",),
+    ("kerasrnn.lens", "kerasrnn.convert"),
+    ("kerasrnn.embeddings",),
+    ("kerasrnn.data",),
+    ("kerasrnn.text",),
+    ("kerasrnn.layers",),
+    ("kerasrnn.cells",),
+    ("kerasrnn.recurrence",),
+    ("kerasrnn._version",),
+]
+STOREY = {name: number for number, row in enumerate(STOREYS) for name in row}
+
+# What is imported under another name than it is installed by.
+DISTRIBUTIONS = {"tensorflow_datasets": "tensorflow-datasets"}
+# TensorFlow Datasets imports it without declaring it.
+NOT_IMPORTED = {"importlib_resources"}
+MAXIMUM_BYTES = 8_000_000
+
+
+def setup() -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    return config
+
+
+def lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[<>=!~ \[;]", requirement)[0]
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports anywhere, and `package.name` for what may be a module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def place(module: str) -> str:
+    """The part of the house that a module belongs to."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "kerasrnn" else parts[0]
+
+
+def tracked() -> list[Path]:
+    git = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in git.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+# === Packaging ===
+
+
+def test_every_package_is_listed():
+    """Packages are listed by hand, so that data in `zoo/` can be one; none must be forgotten."""
+    listed = lines(setup()["options"]["packages"])
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert set(listed) == found | {"kerasrnn.zoo_data"}
+
+
+def test_the_version_is_plain():
+    from kerasrnn import __version__
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+    assert f"[{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_base_dependencies_are_what_is_imported():
+    declared = {name_of(line) for line in lines(setup()["options"]["install_requires"])}
+    extras = {
+        name_of(line) for text in setup()["options.extras_require"].values() for line in lines(text)
+    }
+    modules = set().union(*(imported(path) for path in python_files("kerasrnn", "training")))
+    roots = {module.split(".")[0] for module in modules}
+    outside = roots - set(sys.stdlib_module_names) - {"kerasrnn", "training"}
+    used = {DISTRIBUTIONS.get(name, name) for name in outside}
+    assert used - extras == declared - NOT_IMPORTED
+    assert declared >= NOT_IMPORTED
+
+
+def test_requirements_for_tensorflow_cpu_are_the_same_but_for_tensorflow():
+    declared = lines(setup()["options"]["install_requires"])
+    expected = [re.sub("^tensorflow(?=>)", "tensorflow-cpu", line) for line in declared]
+    assert expected != declared
+    text = (ROOT / "requirements-cpu.txt").read_text(encoding="utf-8")
+    assert lines(text) == expected
+
+
+def test_the_line_length_and_python_version_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    minimum = setup()["options"]["python_requires"].removeprefix(">=")
+    assert project["tool"]["mypy"]["python_version"] == minimum
+    assert project["tool"]["ruff"]["target-version"] == "py" + minimum.replace(".", "")
+
+
+# === The order of the house ===
+
+
+def test_imports_point_down():
+    wrong = []
+    for path in python_files("kerasrnn", "training", "benchmarks"):
+        relative = path.relative_to(ROOT).with_suffix("")
+        own = place(".".join(relative.parts))
+        if own not in STOREY:
+            assert relative.as_posix() == "kerasrnn/__init__", f"{relative} has no storey"
+            continue
+        for module in imported(path):
+            other = place(module)
+            if other in STOREY and other != own and STOREY[other] <= STOREY[own]:
+                wrong.append(f"{relative} imports {module}")
+    assert not wrong
+
+
+def test_code_for_one_backend_lives_in_the_recurrence():
+    """Cells and layers know no backend; `convert` knows PyTorch's modules, whose weights it has."""
+    for path in python_files("kerasrnn/cells", "kerasrnn/layers"):
+        roots = {module.split(".")[0] for module in imported(path)}
+        assert not roots & {"tensorflow", "jax", "torch"}, path
+
+
+def test_a_network_of_the_zoo_knows_no_backend():
+    for path in (PACKAGE / "zoo").glob("*network*.py"):
+        roots = {module.split(".")[0] for module in imported(path)}
+        assert not roots & {"tensorflow", "jax", "torch"}, path
+
+
+# === Files ===
+
+
+def test_no_file_is_large():
+    large = {path.name: path.stat().st_size for path in tracked()}
+    assert not {name: size for name, size in large.items() if size > MAXIMUM_BYTES}
+
+
+def test_no_file_names_a_place_on_somebodys_machine():
+    """A path that exists on one machine only misleads every reader on another."""
+    private = re.compile(rb"(?<![\w.])/(?:work|root|home|Users|tmp/\w)[/\w]")
+    found = []
+    for path in tracked():
+        if path.suffix in (".npz", ".png", ".h5", ".gz"):
+            continue
+        match = private.search(path.read_bytes())
+        if match:
+            found.append(f"{path.relative_to(ROOT)}: {match[0].decode()}")
+    assert not found
+
+
+def test_no_pickle_is_shipped():
+    assert not [path for path in tracked() if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
