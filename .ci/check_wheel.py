@@ -1,0 +1,46 @@
+"""Checks an installed kerasrnn: where it lies, what it ships, and that a preset answers.
+
+`python .ci/check_wheel.py FOLDER` imports as a program in FOLDER would.
+"""
+
+import os
+import socket
+import sys
+from importlib import metadata, resources
+from pathlib import Path
+
+
+def refuse(*args, **kwargs):
+    raise OSError("this check runs without a network")
+
+
+socket.socket.connect = refuse  # type: ignore[method-assign]
+# What `python -c` and `python -m` do: the current folder comes first.
+sys.path[0] = os.path.abspath(sys.argv[1])
+
+import kerasrnn.zoo  # noqa: E402
+from kerasrnn.zoo import SequenceTagger, list_presets  # noqa: E402
+from kerasrnn.zoo.presets import zoo_folders  # noqa: E402
+
+print(f"  kerasrnn {metadata.version('kerasrnn')} in {Path(kerasrnn.zoo.__file__).parents[1]}")
+package = resources.files("kerasrnn")
+assert package.joinpath("py.typed").is_file()
+for split in ("train", "validation", "test"):
+    assert package.joinpath("data", "corpus", f"{split}.conll").is_file(), split
+
+installed = Path(str(metadata.distribution("kerasrnn").locate_file("kerasrnn/zoo_data"))).resolve()
+assert (installed / "index.toml").is_file(), f"no {installed}/index.toml"
+# In a checkout its own package comes first, and with it its own presets.
+checkout = Path(sys.path[0], "kerasrnn").is_dir()
+expected = Path(sys.path[0], "zoo").resolve() if checkout else installed
+assert zoo_folders()[0] == expected, f"{zoo_folders()} does not begin with {expected}"
+
+presets = list_presets("SequenceTagger")
+assert presets, "no presets"
+for preset in presets:
+    tagger = SequenceTagger.from_preset(preset.name)
+    answer = tagger.predict(["I grew up in France."])[0]
+    assert answer, preset.name
+    print(f"  {preset.name} from {preset.path.parent}: {answer}")
+shipped = {path.name for path in installed.iterdir() if path.is_dir()} - {"__pycache__"}
+assert shipped >= {preset.name for preset in presets}, f"the wheel has only {sorted(shipped)}"
