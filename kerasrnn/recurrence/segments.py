@@ -39,7 +39,7 @@ def unfold_in_segments(
         An `Unfolded`.
     """
     time = ops.shape(inputs)[0]
-    length = _sqrt(time) if segment_length == "sqrt" else segment_length
+    length: Any = _sqrt(time) if segment_length == "sqrt" else segment_length
     segments = _split(inputs, length)
     # The last segment is filled up with steps that leave the states as they are.
     ragged = not (isinstance(time, int) and time % length == 0)
