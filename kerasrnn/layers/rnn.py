@@ -122,7 +122,7 @@ class RNN(keras.layers.RNN):
             self.cell.reset_dropout_mask()
             self.cell.reset_recurrent_dropout_mask()
         options = {
-            "mask": None if mask is None else ops.transpose(mask_of(mask)),
+            "mask": None if mask is None else ops.transpose(mask_of(mask, sequences)),
             "reverse": self.go_backwards,
             "return_sequences": self.return_sequences,
             "zero_output_for_mask": self.zero_output_for_mask,
@@ -150,6 +150,9 @@ class RNN(keras.layers.RNN):
                 f"`initial_state` must have {len(self.state_size)} tensors, one for each state of "
                 f"{type(self.cell).__name__}. Received {len(initial_state)}."
             )
+        for number, (state, size) in enumerate(zip(initial_state, self.state_size, strict=True)):
+            if isinstance(size, int):
+                check_shape(f"initial_state[{number}]", state, (sequences.shape[0], size))
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         return tree.map_structure(lambda x: ops.cast(x, dtype), initial_state)
 
@@ -177,13 +180,20 @@ def has_halves(cell: Any) -> bool:
     return hasattr(cell, "project") and hasattr(cell, "step")
 
 
-def mask_of(mask):
+def mask_of(mask, sequences):
     """A mask `(batch, time)` or `(batch, time, 1)` as booleans `(batch, time)`."""
     mask = ops.convert_to_tensor(mask)
-    if len(mask.shape) == 3:
+    if len(mask.shape) == 3 and mask.shape[-1] == 1:
         mask = ops.squeeze(mask, axis=-1)
-    if len(mask.shape) != 2:
-        raise ValueError(
-            f"`mask` must have shape (batch, time). Received a mask of shape {tuple(mask.shape)}."
-        )
+    check_shape("mask", mask, tuple(sequences.shape[:2]))
     return ops.cast(mask, "bool")
+
+
+def check_shape(name: str, value: Any, expected: tuple[int | None, ...]) -> None:
+    """Raise unless a tensor has the expected shape, as far as both are known."""
+    shape = tuple(ops.convert_to_tensor(value).shape)
+    fits = len(shape) == len(expected) and all(
+        a is None or b is None or a == b for a, b in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"`{name}` must have shape {expected}. Received shape {shape}.")

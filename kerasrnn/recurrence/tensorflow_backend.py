@@ -1,11 +1,18 @@
 """The scan over time and its gradient on TensorFlow."""
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+try:
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _in_xla
+except ImportError:  # not a public name; without it XLA is only slower to compile
+
+    def _in_xla(graph):
+        return False
+
 
 # What a turn of a loop costs in a TensorFlow graph is shared by this many time steps. XLA compiles
 # the loop, so that one step a turn is as fast there and compiles sooner.
-STEPS_PER_TURN = 8
+STEPS_PER_TURN = 4
 
 
 def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
@@ -46,6 +53,8 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
 
     carried = (0 if tf.executing_eagerly() else tf.constant(0), states, arrays)
     steps_per_turn = 1 if tf.executing_eagerly() or _inside_xla() else STEPS_PER_TURN
+    if static_length is not None:
+        steps_per_turn = min(steps_per_turn, max(1, static_length))
     if steps_per_turn > 1:
 
         def turn_of_many(*carried):
@@ -74,9 +83,21 @@ def _while(body, carried, end, maximum):
 
 
 def _inside_xla():
-    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
-        tf.compat.v1.get_default_graph()
-    )
+    return not tf.executing_eagerly() and _in_xla(tf.compat.v1.get_default_graph())
+
+
+def longest(mask):
+    """How many steps of a mask `(time, batch)` the longest row needs, at least 1.
+
+    None inside XLA, where every length must be known when the graph is compiled.
+    """
+    if _inside_xla():
+        return None
+    return tf.maximum(1, tf.reduce_max(tf.where(mask, _steps(mask) + 1, 0)))
+
+
+def _steps(mask):
+    return tf.range(tf.shape(mask)[0])[:, None]
 
 
 def _outputs_of(flat_step, states, sequences):
@@ -106,11 +127,33 @@ def with_gradient(forward, backward):
         outputs, kept = forward(*arguments)
 
         def gradient(*d_outputs):
-            return tuple(_not_differentiable(backward(kept, d_outputs)))
+            differentiable: list[bool] = []
+
+            @tf.custom_gradient
+            def first_order(*both):
+                gradients = backward(kept, d_outputs)
+                differentiable[:] = [g is not None for g in gradients]
+
+                def second_order(*d_gradients):
+                    # What the forward pass kept is not connected to its arguments: once more.
+                    with tf.GradientTape() as tape:
+                        tape.watch([x for x in both if x.dtype.is_floating])
+                        arguments, d_outputs = both[: -len(outputs)], both[-len(outputs) :]
+                        again = _present(backward(forward(*arguments)[1], d_outputs))
+                    return tape.gradient(again, both, d_gradients)
+
+                return tuple(_present(gradients)), second_order
+
+            known = iter(first_order(*arguments, *d_outputs))
+            return [next(known) if d else None for d in differentiable]
 
         return tuple(outputs), gradient
 
     return function
+
+
+def _present(tensors):
+    return [x for x in tensors if x is not None]
 
 
 def tensor_of(variable):
@@ -126,20 +169,3 @@ def vector_jacobian_product(function, arguments, d_outputs):
     return tape.gradient(
         outputs, arguments, d_outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-
-
-def _not_differentiable(gradients):
-    """The same gradients, but a second derivative is refused instead of silently wrong."""
-
-    @tf.custom_gradient
-    def refuse(*tensors):
-        def gradient(*_):
-            raise NotImplementedError(
-                "kerasrnn: second-order gradients need a layer that is differentiated "
-                "automatically. The hand-written gradient cannot be differentiated again."
-            )
-
-        return tuple(tf.identity(x) for x in tensors), gradient
-
-    refused = iter(refuse(*(g for g in gradients if g is not None)))
-    return [None if g is None else next(refused) for g in gradients]

@@ -6,7 +6,7 @@ from keras import ops, tree
 
 from kerasrnn.recurrence.back_propagation import scan_with_step_gradient
 from kerasrnn.recurrence.bind import bind_weights
-from kerasrnn.recurrence.scan import scan
+from kerasrnn.recurrence.scan import backend_module, scan
 
 
 class Unfolded(NamedTuple):
@@ -67,6 +67,11 @@ def unfold(
     Returns:
         An `Unfolded`.
     """
+    length, whole_mask = ops.shape(inputs)[0], mask
+    steps = None if mask is None or unroll else backend_module().longest(mask)
+    if steps is not None:
+        # No row needs the steps after; they are neither projected nor unfolded.
+        inputs, mask = inputs[:steps], mask[:steps]
     carry = initial_carry(cell, inputs, tuple(initial_states))
     carry, sequence = advance(
         cell,
@@ -79,7 +84,19 @@ def unfold(
         unroll=unroll,
         training=training,
     )
-    return finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
+    unfolded = finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
+    if steps is None:
+        return unfolded
+    outputs, last = unfolded.outputs, unfolded.last_output
+    if zero_output_for_mask and not reverse:
+        last = ops.where(ops.expand_dims(whole_mask[-1], -1), last, ops.zeros_like(last))
+    if outputs is not None:
+        held = outputs[-1:]
+        held = ops.zeros_like(held) if zero_output_for_mask or reverse else held
+        missing = ops.broadcast_to(held, (length - steps, *ops.shape(held)[1:]))
+        outputs = ops.concatenate([outputs, missing], axis=0)
+        outputs = ops.reshape(outputs, (length, *ops.shape(outputs)[1:]))
+    return unfolded._replace(outputs=outputs, last_output=last)
 
 
 def initial_carry(cell: Any, inputs: Any, states: tuple) -> Any:
