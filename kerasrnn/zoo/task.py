@@ -339,12 +339,15 @@ def _inside(folder: Path, file: Any) -> Path:
 
 
 def _copy_weights(source: Path, target: Path, dtype: str) -> None:
-    """Copy Keras's weights file with every float in `dtype`, compressed."""
+    """Copy Keras's weights file with every float in `dtype`, compressed, without the optimizer."""
     with h5py.File(source, "r") as old, h5py.File(target, "w") as new:
         for key, value in old.attrs.items():
             new.attrs[key] = value
 
         def copy(name: str, item: Any) -> None:
+            # Keras writes a compiled model's optimizer along, which is twice the weights.
+            if name.split("/")[0] == "optimizer":
+                return
             if isinstance(item, h5py.Group):
                 made = new.require_group(name)
             else:

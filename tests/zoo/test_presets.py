@@ -108,6 +108,15 @@ def test_half_precision_on_disk(trained, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_the_optimizer_stays_behind(trained, tmp_path):
+    assert trained.optimizer.variables
+    with h5py.File(trained.save_to_preset(tmp_path / "preset") / "model.weights.h5") as file:
+        assert "optimizer" not in file
+        sizes = []
+        file.visititems(lambda _, item: sizes.append(getattr(item, "size", 0)))
+    assert sum(sizes) == sum(np.prod(weight.shape) for weight in trained.weights)
+
+
 def test_what_half_precision_cannot_hold_is_named(small, tmp_path):
     tagger = small()
     tagger.network.get_layer("tag_scores").bias.assign(np.full(5, 1e6))
