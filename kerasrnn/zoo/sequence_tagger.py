@@ -261,7 +261,7 @@ class SequenceTagger(Task):
 
         Example:
 
-        >>> from kerasrnn.data import TaggedSentence, check_tags
+        >>> from kerasrnn.data import TaggedSentence
         >>> from kerasrnn.zoo import SequenceTagger
         >>> sentence = TaggedSentence(("In", "Paris"), ("O", "B-LOC"))
         >>> SequenceTagger.from_sentences([sentence], units=8).inventory.tags
@@ -380,7 +380,7 @@ class SequenceTagger(Task):
 
         Example:
 
-        >>> from kerasrnn.data import TaggedSentence, check_tags
+        >>> from kerasrnn.data import TaggedSentence
         >>> from kerasrnn.zoo import SequenceTagger
         >>> sentences = [TaggedSentence(("In", "Paris"), ("O", "B-LOC"))]
         >>> tagger = SequenceTagger.from_sentences(sentences, units=8)

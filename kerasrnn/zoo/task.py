@@ -178,7 +178,7 @@ class Task(keras.Model):
 
         >>> import tempfile
         >>> from kerasrnn.zoo import SequenceTagger
-        >>> tagger = SequenceTagger(words=["in", "Paris"], tags=["O", "B-LOC", "I-LOC"])
+        >>> tagger = SequenceTagger(words=["in", "paris"], tags=["O", "B-LOC", "I-LOC"])
         >>> folder = tagger.save_to_preset(tempfile.mkdtemp() + "/tagger")
         >>> sorted(path.name for path in folder.iterdir())
         ['config.toml', 'model.weights.h5', 'vocabulary']
