@@ -6,6 +6,7 @@
 import os
 import socket
 import sys
+import sysconfig
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -28,7 +29,7 @@ assert package.joinpath("py.typed").is_file()
 for split in ("train", "validation", "test"):
     assert package.joinpath("data", "corpus", f"{split}.conll").is_file(), split
 
-installed = Path(str(metadata.distribution("kerasrnn").locate_file("kerasrnn/zoo_data"))).resolve()
+installed = Path(sysconfig.get_path("purelib"), "kerasrnn", "zoo_data").resolve()
 assert (installed / "index.toml").is_file(), f"no {installed}/index.toml"
 # In a checkout its own package comes first, and with it its own presets.
 checkout = Path(sys.path[0], "kerasrnn").is_dir()
