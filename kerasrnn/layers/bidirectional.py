@@ -5,7 +5,9 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from kerasrnn.layers.cell_layer import CellLayer
 from kerasrnn.layers.rnn import RNN
+from kerasrnn.recurrence import unfold_both, uses_step_gradient
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
@@ -77,11 +79,16 @@ class Bidirectional(keras.layers.Bidirectional):
         if initial_state is not None:
             half = len(initial_state) // 2
             states_forward, states_backward = initial_state[:half], initial_state[half:]
-        y_forward, new_forward = _run(forward, sequences, states_forward, mask, training)
-        y_backward, new_backward = _run(backward, sequences, states_backward, mask, training)
-        if self.return_sequences:
-            # A backward layer returns its last time step first.
-            y_backward = ops.flip(y_backward, axis=1)
+        if mask is None and runs_as_one_scan(forward, backward):
+            (y_forward, new_forward), (y_backward, new_backward) = _run_as_one_scan(
+                forward, backward, sequences, states_forward, states_backward, training
+            )
+        else:
+            y_forward, new_forward = _run(forward, sequences, states_forward, mask, training)
+            y_backward, new_backward = _run(backward, sequences, states_backward, mask, training)
+            if self.return_sequences:
+                # A backward layer returns its last time step first.
+                y_backward = ops.flip(y_backward, axis=1)
         output = self._merge(
             ops.cast(y_forward, self.compute_dtype), ops.cast(y_backward, self.compute_dtype)
         )
@@ -137,3 +144,56 @@ def _run(layer, sequences, states, mask, training):
     if layer.return_state:
         return outputs[0], tuple(outputs[1:])
     return outputs, ()
+
+
+def runs_as_one_scan(forward: Any, backward: Any) -> bool:
+    """Whether both layers can share the steps of a single scan."""
+    layers = (forward, backward)
+    if not all(
+        isinstance(layer, CellLayer)
+        and uses_step_gradient(layer.cell)
+        and layer.segment_length is None
+        and layer.activity_regularizer is None
+        for layer in layers
+    ):
+        return False
+    cells = [layer.cell for layer in layers]
+    return (
+        type(cells[0]) is type(cells[1])
+        and all(
+            getattr(cells[0], name, None) == getattr(cells[1], name, None)
+            for name in (
+                "units",
+                "activation",
+                "recurrent_activation",
+                "recurrent_dropout",
+                "compute_dtype",
+            )
+        )
+        and forward.unroll == backward.unroll
+        and not forward.go_backwards
+    )
+
+
+def _run_as_one_scan(forward, backward, sequences, states_forward, states_backward, training):
+    layers = (forward, backward)
+    states = tuple(
+        layer.standardize_states(sequences, given)
+        for layer, given in zip(layers, (states_forward, states_backward), strict=True)
+    )
+    cells, inputs = zip(
+        *(
+            layer.prepare(sequences, given, training=training)
+            for layer, given in zip(layers, states, strict=True)
+        ),
+        strict=True,
+    )
+    options = forward.unfold_options
+    del options["reverse"]
+    unfolded = unfold_both(cells, inputs, states, training=bool(training), **options)
+    return [
+        (outputs, tuple(new_states) if layer.return_state else ())
+        for layer, (outputs, new_states) in (
+            (layer, layer.deliver(result)) for layer, result in zip(layers, unfolded, strict=True)
+        )
+    ]

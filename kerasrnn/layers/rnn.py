@@ -83,34 +83,35 @@ class RNN(keras.layers.RNN):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
-        states = self._standardize_states(sequences, initial_state)
-        unfolded = self.unfold(sequences, states, mask=mask, training=training)
-        new_states = tree.map_structure(
-            lambda x: ops.cast(x, self.compute_dtype), list(unfolded.states)
-        )
-        if self.stateful:
-            for variable, state in zip(
-                tree.flatten(self.states), tree.flatten(new_states), strict=True
-            ):
-                variable.assign(ops.cast(state, variable.dtype))
-        if self.return_sequences:
-            outputs = unfolded.outputs
-            if self.go_backwards:
-                outputs = ops.flip(outputs, axis=0)
-            outputs = ops.swapaxes(outputs, 0, 1)  # (batch, time, units)
+        self._check_unroll(sequences)
+        states = self.standardize_states(sequences, initial_state)
+        cell, inputs = self.prepare(sequences, states, training=training)
+        options = self.unfold_options
+        options["mask"] = None if mask is None else ops.transpose(mask_of(mask, sequences))
+        if self.segment_length is not None:
+            options["segment_length"] = self.segment_length
+            unfolded = unfold_in_segments(cell, inputs, states, **options)
         else:
-            outputs = unfolded.last_output
-        outputs = ops.cast(outputs, self.compute_dtype)
+            unfolded = unfold(cell, inputs, states, training=bool(training), **options)
+        if self.go_backwards and unfolded.outputs is not None:
+            unfolded = unfolded._replace(outputs=ops.flip(unfolded.outputs, axis=0))
+        outputs, new_states = self.deliver(unfolded)
         return (outputs, *new_states) if self.return_state else outputs
 
-    def unfold(self, sequences, states, *, mask=None, training=False):
-        """The recurrence itself, time first and in the order of time also if `go_backwards`."""
-        training = bool(training)
-        if self.unroll and sequences.shape[1] is None:
-            raise ValueError(
-                "`unroll=True` needs a known number of time steps. Received sequences of shape "
-                f"{tuple(sequences.shape)}; give the input a fixed length or set unroll=False."
-            )
+    # `Bidirectional` uses the parts of `call` to run two layers in one scan.
+
+    @property
+    def unfold_options(self) -> dict[str, Any]:
+        """What `kerasrnn.recurrence.unfold` is to do, from the layer's arguments."""
+        return {
+            "reverse": self.go_backwards,
+            "return_sequences": self.return_sequences,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            "unroll": self.unroll,
+        }
+
+    def prepare(self, sequences, states, *, training=False):
+        """The cell with the dropout mask of its state, and its inputs with time first."""
         cell = self.cell
         inputs = ops.cast(sequences, getattr(cell, "compute_dtype", self.compute_dtype))
         if training and isinstance(cell, Cell):
@@ -121,21 +122,33 @@ class RNN(keras.layers.RNN):
                 cell = bind(cell, recurrent_mask=cell.get_recurrent_dropout_mask(states[0]))
             self.cell.reset_dropout_mask()
             self.cell.reset_recurrent_dropout_mask()
-        options = {
-            "mask": None if mask is None else ops.transpose(mask_of(mask, sequences)),
-            "reverse": self.go_backwards,
-            "return_sequences": self.return_sequences,
-            "zero_output_for_mask": self.zero_output_for_mask,
-            "unroll": self.unroll,
-        }
-        inputs = ops.swapaxes(inputs, 0, 1)  # (time, batch, input_dim)
-        if self.segment_length is not None:
-            return unfold_in_segments(
-                cell, inputs, tuple(states), segment_length=self.segment_length, **options
-            )
-        return unfold(cell, inputs, tuple(states), training=training, **options)
+        return cell, ops.swapaxes(inputs, 0, 1)  # (time, batch, input_dim)
 
-    def _standardize_states(self, sequences, initial_state):
+    def deliver(self, unfolded):
+        """Outputs with the batch first, and the states, which a stateful layer keeps."""
+        states = tree.map_structure(
+            lambda x: ops.cast(x, self.compute_dtype), list(unfolded.states)
+        )
+        if self.stateful:
+            for variable, state in zip(
+                tree.flatten(self.states), tree.flatten(states), strict=True
+            ):
+                variable.assign(ops.cast(state, variable.dtype))
+        if self.return_sequences:
+            outputs = ops.swapaxes(unfolded.outputs, 0, 1)  # (batch, time, units)
+        else:
+            outputs = unfolded.last_output
+        return ops.cast(outputs, self.compute_dtype), states
+
+    def _check_unroll(self, sequences):
+        if self.unroll and sequences.shape[1] is None:
+            raise ValueError(
+                "`unroll=True` needs a known number of time steps. Received sequences of shape "
+                f"{tuple(sequences.shape)}; give the input a fixed length or set unroll=False."
+            )
+
+    def standardize_states(self, sequences, initial_state):
+        """The initial states as a tuple, zeros or those kept where none are given."""
         if initial_state is None:
             if self.stateful:
                 self._check_batch_size(sequences)
@@ -154,7 +167,7 @@ class RNN(keras.layers.RNN):
             if isinstance(size, int):
                 check_shape(f"initial_state[{number}]", state, (sequences.shape[0], size))
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
-        return tree.map_structure(lambda x: ops.cast(x, dtype), initial_state)
+        return tuple(tree.map_structure(lambda x: ops.cast(x, dtype), initial_state))
 
     def _check_batch_size(self, sequences):
         expected, received = self._expected_batch_size, sequences.shape[0]

@@ -3,6 +3,14 @@
 from kerasrnn.recurrence.bind import bind
 from kerasrnn.recurrence.scan import scan
 from kerasrnn.recurrence.segments import unfold_in_segments
-from kerasrnn.recurrence.unfolding import Unfolded, unfold, uses_step_gradient
+from kerasrnn.recurrence.unfolding import Unfolded, unfold, unfold_both, uses_step_gradient
 
-__all__ = ["Unfolded", "bind", "scan", "unfold", "unfold_in_segments", "uses_step_gradient"]
+__all__ = [
+    "Unfolded",
+    "bind",
+    "scan",
+    "unfold",
+    "unfold_both",
+    "unfold_in_segments",
+    "uses_step_gradient",
+]

@@ -30,7 +30,8 @@ def scan_with_step_gradient(
     Args:
         cell: a cell with `gates`, `update`, `gradient_factors`, `step_gradient` and
             `recurrent_gradients`, whose output is its first state.
-        projected: tensor `(time, batch, columns)`, what `project` returned for every step.
+        projected: tensor `(time, batch, columns)`, what `project` returned for every step. All
+            tensors may have an axis of directions before that of the batch, the weights in front.
         initial_states: tuple of tensors `(batch, units)`.
         mask: boolean `(time, batch)`; the states stay as they are where it is false.
         reverse: if true, the last time step comes first.
@@ -111,7 +112,7 @@ def scan_with_step_gradient(
             for after, initial in zip(new_states, initial_states, strict=True)
         )
         factors = bound.gradient_factors(gates, states, new_states)
-        transposed = tuple(ops.transpose(W) for W in bound.recurrent_weights)
+        transposed = tuple(ops.swapaxes(W, -1, -2) for W in bound.recurrent_weights)
 
         def step(d_states, xs):
             factors, d_output, valid = xs
@@ -160,7 +161,16 @@ def _states_before(after, initial, reverse):
 
 
 def _product_over_time(left, right):
-    """Σ over time and batch of the outer products: (time, batch, m) and (…, n) to (m, n)."""
+    """Σ over time and batch of the outer products.
+
+    `(time, batch, m)` and `(time, batch, n)` to `(m, n)`; an axis of directions before that of the
+    batch comes first in the result.
+    """
+    if len(left.shape) == 4:
+        left, right = ops.swapaxes(left, 0, 1), ops.swapaxes(right, 0, 1)
+        left = ops.reshape(left, (left.shape[0], -1, left.shape[-1]))
+        right = ops.reshape(right, (right.shape[0], -1, right.shape[-1]))
+        return ops.matmul(ops.swapaxes(left, 1, 2), right)
     left = ops.reshape(left, (-1, left.shape[-1]))
     right = ops.reshape(right, (-1, right.shape[-1]))
     return ops.matmul(ops.transpose(left), right)

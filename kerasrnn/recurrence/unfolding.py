@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from keras import ops, tree
 
 from kerasrnn.recurrence.back_propagation import scan_with_step_gradient
-from kerasrnn.recurrence.bind import bind_weights
+from kerasrnn.recurrence.bind import bind, bind_weights
 from kerasrnn.recurrence.scan import backend_module, scan
 
 
@@ -97,6 +97,66 @@ def unfold(
         outputs = ops.concatenate([outputs, missing], axis=0)
         outputs = ops.reshape(outputs, (length, *ops.shape(outputs)[1:]))
     return unfolded._replace(outputs=outputs, last_output=last)
+
+
+def unfold_both(
+    cells: tuple[Any, Any],
+    inputs: tuple[Any, Any],
+    initial_states: tuple[Any, Any],
+    *,
+    mask: Any = None,
+    return_sequences: bool = True,
+    zero_output_for_mask: bool = False,
+    unroll: bool = False,
+    training: bool = False,
+) -> tuple[Unfolded, Unfolded]:
+    """Run two cells of one kind over time in a single scan, the second from the end.
+
+    Args:
+        cells: the cell that reads forwards and the one that reads backwards, with `step_gradient`
+            and the same class, units and activations.
+        inputs, initial_states: what `unfold` takes, one for each cell.
+        mask, return_sequences, zero_output_for_mask, unroll, training: see `unfold`.
+
+    Returns:
+        An `Unfolded` for each cell, both in the order of time.
+    """
+    bound = tuple(bind_weights(cell) for cell in cells)
+    # Turned round in time, the backward cell's steps are those of a forward cell.
+    forward = project_over_time(bound[0], inputs[0])
+    backward = ops.flip(project_over_time(bound[1], inputs[1]), axis=0)
+    weights = tuple(
+        ops.stack(pair)
+        for pair in zip(bound[0].recurrent_weights, bound[1].recurrent_weights, strict=True)
+    )
+    masks = [getattr(cell, "recurrent_mask", None) for cell in cells]
+    sequence, states = scan_with_step_gradient(
+        bind(
+            bound[0],
+            recurrent_weights=weights,
+            recurrent_mask=None if masks[0] is None else ops.stack(masks),
+        ),
+        ops.stack([forward, backward], axis=1),  # (time, 2, batch, columns)
+        tuple(ops.stack(pair) for pair in zip(*initial_states, strict=True)),
+        mask=None if mask is None else ops.stack([mask, ops.flip(mask, axis=0)], axis=1),
+        return_sequences=return_sequences,
+        unroll=unroll,
+        keep_gates=training,
+    )
+    sequences = (None, None)
+    if return_sequences:
+        sequences = (sequence[:, 0], ops.flip(sequence[:, 1], axis=0))
+    return tuple(
+        finish(
+            cell,
+            tuple(state[direction] for state in states),
+            sequences[direction],
+            mask,
+            bool(direction),
+            zero_output_for_mask,
+        )
+        for direction, cell in enumerate(bound)
+    )
 
 
 def initial_carry(cell: Any, inputs: Any, states: tuple) -> Any:
