@@ -96,13 +96,11 @@ def test_a_sentence_without_words_gives_finite_scores(rng):
 def test_every_weight_is_trained(rng):
     network = make(labels=2, depth=2)
     inputs = batch(rng, lengths=(5, 3))
-    mask = inputs["words"] != 0
+    mask = ops.convert_to_tensor((inputs["words"] != 0).astype("float32")[..., None])
 
     def loss():
         outputs = network(inputs, training=False)
-        return ops.sum(ops.square(outputs["tags"]) * mask[..., None]) + ops.sum(
-            ops.square(outputs["labels"])
-        )
+        return ops.sum(ops.square(outputs["tags"]) * mask) + ops.sum(ops.square(outputs["labels"]))
 
     _, gradients = value_and_gradients(loss, network.trainable_variables, [])
     for variable, gradient in zip(network.trainable_variables, gradients, strict=True):
