@@ -34,9 +34,11 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
     `call` is `step(project(inputs), states)`, Keras's cell contract. A cell of your own needs only
     these two methods, `state_size` and its weights; it is then differentiated automatically.
 
-    The cells of this package also carry their derivative by hand, in three methods that the
-    backward pass of `kerasrnn.layers` uses: `gradient_factors`, `step_gradient` and
-    `recurrent_gradients` (see `docs/backpropagation.md`).
+    The cells of this package also carry their derivative by hand, in two methods that the backward
+    pass of `kerasrnn.layers` uses: `step_gradient(d_states, gates, states, new_states,
+    transposed_weights)` returns ∂L/∂z and ∂L/∂states of one step, and `recurrent_gradients(dz,
+    gates, states)` the pairs of factors whose products are the gradients of the recurrent weights
+    (see `docs/backpropagation.md`).
 
     Args:
         units: positive integer, the length of the state.

@@ -110,21 +110,16 @@ class GRUCell(Cell):
 
     # === Derivative ===
 
-    def gradient_factors(self, gates, states, new_states):
+    def step_gradient(self, d_states, gates, states, new_states, transposed_weights):
+        (dc,), (c,), (W_ur_T, W_c_T) = d_states, states, transposed_weights
         Γu, Γr, c_tilde = gates
-        (c,) = states
-        through_update = (c_tilde - c) * derivative(self.recurrent_activation, Γu)
-        through_reset = c * derivative(self.recurrent_activation, Γr)
-        through_candidate = Γu * derivative(self.activation, c_tilde)
-        return through_update, through_reset, through_candidate, Γr, 1 - Γu
-
-    def step_gradient(self, d_states, factors, transposed_weights):
-        (dc,), (W_ur_T, W_c_T) = d_states, transposed_weights
-        through_update, through_reset, through_candidate, Γr, direct = factors
-        dz_c = dc * through_candidate
+        σ, g = self.recurrent_activation, self.activation
+        dz_u = dc * (c_tilde - c) * derivative(σ, Γu)
+        dz_c = dc * Γu * derivative(g, c_tilde)
         d_reset_c = self.dropped(ops.matmul(dz_c, W_c_T))
-        dz_ur = ops.concatenate([dc * through_update, d_reset_c * through_reset], axis=-1)
-        dc = dc * direct + d_reset_c * Γr + self.dropped(ops.matmul(dz_ur, W_ur_T))
+        dz_r = d_reset_c * c * derivative(σ, Γr)
+        dz_ur = ops.concatenate([dz_u, dz_r], axis=-1)
+        dc = dc * (1 - Γu) + d_reset_c * Γr + self.dropped(ops.matmul(dz_ur, W_ur_T))
         return ops.concatenate([dz_ur, dz_c], axis=-1), (dc,)
 
     def recurrent_gradients(self, dz, gates, states):

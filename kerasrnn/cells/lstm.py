@@ -121,28 +121,18 @@ class LSTMCell(Cell):
 
     # === Derivative ===
 
-    def gradient_factors(self, gates, states, new_states):
+    def step_gradient(self, d_states, gates, states, new_states, transposed_weights):
+        (da, dc), (W_T,) = d_states, transposed_weights
         Γu, Γf, c_tilde, Γo = gates
         (_, c_before), (_, c) = states, new_states
         σ, g = self.recurrent_activation, self.activation
         g_c = g(c)
-        through_update = c_tilde * derivative(σ, Γu)
-        through_forget = c_before * derivative(σ, Γf)
-        through_candidate = Γu * derivative(g, c_tilde)
-        through_output = g_c * derivative(σ, Γo)
-        into_memory = Γo * derivative(g, g_c)
-        return (
-            through_update, through_forget, through_candidate, through_output, into_memory, Γf,
-        )  # fmt: skip
-
-    def step_gradient(self, d_states, factors, transposed_weights):
-        (da, dc), (W_T,) = d_states, transposed_weights
-        through_update, through_forget, through_candidate, through_output, into_memory, Γf = factors
-        dc = dc + da * into_memory
-        dz = ops.concatenate(
-            [dc * through_update, dc * through_forget, dc * through_candidate, da * through_output],
-            axis=-1,
-        )
+        dc = dc + da * Γo * derivative(g, g_c)
+        dz_u = dc * c_tilde * derivative(σ, Γu)
+        dz_f = dc * c_before * derivative(σ, Γf)
+        dz_c = dc * Γu * derivative(g, c_tilde)
+        dz_o = da * g_c * derivative(σ, Γo)
+        dz = ops.concatenate([dz_u, dz_f, dz_c, dz_o], axis=-1)
         return dz, (self.dropped(ops.matmul(dz, W_T)), dc * Γf)
 
     def recurrent_gradients(self, dz, gates, states):

@@ -71,13 +71,9 @@ class SimpleRNNCell(Cell):
 
     # === Derivative ===
 
-    def gradient_factors(self, gates, states, new_states):
-        (a,) = gates
-        return (derivative(self.activation, a),)
-
-    def step_gradient(self, d_states, factors, transposed_weights):
-        (da,), (g_prime,), (W_T,) = d_states, factors, transposed_weights
-        dz = da * g_prime
+    def step_gradient(self, d_states, gates, states, new_states, transposed_weights):
+        (da,), (a,), (W_T,) = d_states, gates, transposed_weights
+        dz = da * derivative(self.activation, a)
         return dz, (self.dropped(ops.matmul(dz, W_T)),)
 
     def recurrent_gradients(self, dz, gates, states):

@@ -87,18 +87,13 @@ class SimplifiedGRUCell(Cell):
 
     # === Derivative ===
 
-    def gradient_factors(self, gates, states, new_states):
+    def step_gradient(self, d_states, gates, states, new_states, transposed_weights):
+        (dc,), (c,), (W_T,) = d_states, states, transposed_weights
         Γu, c_tilde = gates
-        (c,) = states
-        through_gate = (c_tilde - c) * derivative(self.recurrent_activation, Γu)
-        through_candidate = Γu * derivative(self.activation, c_tilde)
-        return through_gate, through_candidate, 1 - Γu
-
-    def step_gradient(self, d_states, factors, transposed_weights):
-        (dc,), (W_T,) = d_states, transposed_weights
-        through_gate, through_candidate, direct = factors
-        dz = ops.concatenate([dc * through_gate, dc * through_candidate], axis=-1)
-        return dz, (dc * direct + self.dropped(ops.matmul(dz, W_T)),)
+        dz_u = dc * (c_tilde - c) * derivative(self.recurrent_activation, Γu)
+        dz_c = dc * Γu * derivative(self.activation, c_tilde)
+        dz = ops.concatenate([dz_u, dz_c], axis=-1)
+        return dz, (dc * (1 - Γu) + self.dropped(ops.matmul(dz, W_T)),)
 
     def recurrent_gradients(self, dz, gates, states):
         return ((self.dropped(states[0]), dz),)

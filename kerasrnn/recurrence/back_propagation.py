@@ -1,9 +1,9 @@
 """Back-propagation through time, derived by hand; see docs/backpropagation.md for the derivation.
 
 The forward loop computes the states. The backward loop carries ∂L/∂states from the last step to the
-first and computes nothing but that and dz, the gradient of the pre-activations. Whatever needs no
-recurrence stays outside of both loops, where it is one large operation for all time steps: the
-input's product, the factors of the derivative, and the gradients of the weights.
+first and computes nothing but that and dz, the gradient of the pre-activations. The products that
+need no recurrence stay outside of both loops, where each is one for all time steps: the input's
+product and the gradients of the weights.
 """
 
 from typing import Any
@@ -28,8 +28,8 @@ def scan_with_step_gradient(
     """Carry a cell's states through time, differentiated by the cell's own derivative.
 
     Args:
-        cell: a cell with `gates`, `update`, `gradient_factors`, `step_gradient` and
-            `recurrent_gradients`, whose output is its first state.
+        cell: a cell with `gates`, `update`, `step_gradient` and `recurrent_gradients`,
+            whose output is its first state.
         projected: tensor `(time, batch, columns)`, what `project` returned for every step. All
             tensors may have an axis of directions before that of the batch, the weights in front.
         initial_states: tuple of tensors `(batch, units)`.
@@ -111,26 +111,26 @@ def scan_with_step_gradient(
             _states_before(after, initial, reverse)
             for after, initial in zip(new_states, initial_states, strict=True)
         )
-        factors = bound.gradient_factors(gates, states, new_states)
         transposed = tuple(ops.swapaxes(W, -1, -2) for W in bound.recurrent_weights)
 
         def step(d_states, xs):
-            factors, d_output, valid = xs
+            (gates, states, new_states), d_output, valid = xs
+            gates = cell.gates_type(*gates)
             if d_output is not None:
                 d_states = (d_states[0] + d_output, *d_states[1:])
             if valid is None:
-                dz, d_states = bound.step_gradient(d_states, factors, transposed)
+                dz, d_states = bound.step_gradient(d_states, gates, states, new_states, transposed)
                 return d_states, dz
             # A masked step hands the gradient on as it is.
             handed_on = tuple(ops.where(valid, ops.zeros_like(d), d) for d in d_states)
             d_states = tuple(d - h for d, h in zip(d_states, handed_on, strict=True))
-            dz, d_states = bound.step_gradient(d_states, factors, transposed)
+            dz, d_states = bound.step_gradient(d_states, gates, states, new_states, transposed)
             return tuple(d + h for d, h in zip(d_states, handed_on, strict=True)), dz
 
         d_initial, dz = scan(
             step,
             tuple(d_outputs),
-            (factors, d_sequence, valid),
+            ((tuple(gates), states, new_states), d_sequence, valid),
             reverse=not reverse,
             unroll=unroll,
             outputs_like=projected[0],
