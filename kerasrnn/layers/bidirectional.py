@@ -7,7 +7,7 @@ from keras import ops, tree
 
 from kerasrnn.layers.cell_layer import CellLayer
 from kerasrnn.layers.rnn import RNN
-from kerasrnn.recurrence import unfold_both, uses_step_gradient
+from kerasrnn.recurrence import one_scan_is_faster, unfold_both, uses_step_gradient
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
@@ -147,7 +147,9 @@ def _run(layer, sequences, states, mask, training):
 
 
 def runs_as_one_scan(forward: Any, backward: Any) -> bool:
-    """Whether both layers can share the steps of a single scan."""
+    """Whether both layers can share the steps of a single scan, and are faster for it."""
+    if not one_scan_is_faster():
+        return False
     layers = (forward, backward)
     if not all(
         isinstance(layer, CellLayer)

@@ -3,11 +3,18 @@
 from kerasrnn.recurrence.bind import bind
 from kerasrnn.recurrence.scan import scan
 from kerasrnn.recurrence.segments import unfold_in_segments
-from kerasrnn.recurrence.unfolding import Unfolded, unfold, unfold_both, uses_step_gradient
+from kerasrnn.recurrence.unfolding import (
+    Unfolded,
+    one_scan_is_faster,
+    unfold,
+    unfold_both,
+    uses_step_gradient,
+)
 
 __all__ = [
     "Unfolded",
     "bind",
+    "one_scan_is_faster",
     "scan",
     "unfold",
     "unfold_both",

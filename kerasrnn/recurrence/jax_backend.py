@@ -8,6 +8,10 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
 
 
+def one_scan_is_faster():
+    return True
+
+
 def longest(mask):
     """None: XLA compiles for one length."""
     return None

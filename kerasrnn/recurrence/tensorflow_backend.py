@@ -86,6 +86,10 @@ def _inside_xla():
     return not tf.executing_eagerly() and _in_xla(tf.compat.v1.get_default_graph())
 
 
+def one_scan_is_faster():
+    return _inside_xla()
+
+
 def longest(mask):
     """How many steps of a mask `(time, batch)` the longest row needs, at least 1.
 
