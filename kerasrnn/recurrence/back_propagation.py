@@ -86,6 +86,7 @@ def scan_with_step_gradient(
             reverse=reverse,
             unroll=unroll,
             outputs_like=outputs_like,
+            loose=keep,
         )
 
     def forward(*arguments):
@@ -135,6 +136,7 @@ def scan_with_step_gradient(
             unroll=unroll,
             outputs_like=projected[0],
         )
+        gates = cell.gates_type(*(backend_module().stack(gate) for gate in gates))
         d_weights = tuple(
             _product_over_time(left, right)
             for left, right in bound.recurrent_gradients(dz, gates, states)

@@ -4,8 +4,18 @@ import jax
 import jax.numpy as jnp
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
+def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
+
+
+def is_loose(x):
+    """Whether `x` is a sequence that a scan has left unstacked; here none is."""
+    return False
+
+
+def stack(x):
+    """A sequence that a scan has left unstacked as a tensor."""
+    return x
 
 
 def one_scan_is_faster():

@@ -33,6 +33,7 @@ def scan(
     reverse: bool = False,
     unroll: bool = False,
     outputs_like: Any = None,
+    loose: bool = False,
 ) -> tuple[Any, Any]:
     """Carry states through time, differentiated automatically.
 
@@ -49,6 +50,9 @@ def scan(
         unroll: if true, no loop remains in the graph; the length must be known when it is made.
         outputs_like: nested tensors with the structure, shapes and dtypes of a step's outputs.
             It spares TensorFlow a trace; the other backends do not need it.
+        loose: if true, a step's outputs are a pair, and TensorFlow leaves the sequences of its
+            first part unstacked, which spares a copy: for another scan to read, or `stack` of the
+            backend's module to stack.
 
     Returns:
         The final states, and the outputs stacked on a leading axis of time.
@@ -70,12 +74,14 @@ def scan(
     if unroll:
         return _unrolled(step, initial_states, inputs, reverse)
     return backend_module().scan(
-        step, initial_states, inputs, reverse=reverse, outputs_like=outputs_like
+        step, initial_states, inputs, reverse=reverse, outputs_like=outputs_like, loose=loose
     )
 
 
 def _to_tensor(x):
-    return None if x is None else keras.ops.convert_to_tensor(x)
+    if x is None or backend_module().is_loose(x):
+        return x
+    return keras.ops.convert_to_tensor(x)
 
 
 def _unrolled(step, states, inputs, reverse):

@@ -15,15 +15,13 @@ except ImportError:  # not a public name; without it XLA is only slower to compi
 STEPS_PER_TURN = 4
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
+def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
     sequences = tf.nest.flatten(inputs)
-    present = [x for x in sequences if x is not None]
-    static_length = present[0].shape[0]
-    length = tf.shape(present[0])[0] if static_length is None else static_length
+    tensor = next(x for x in sequences if isinstance(x, tf.Tensor))
+    static_length = tensor.shape[0]
+    length = tf.shape(tensor)[0] if static_length is None else static_length
     slices = [
-        None
-        if x is None
-        else tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x)
+        _new_array(x.dtype, length, x.shape[1:]).unstack(x) if isinstance(x, tf.Tensor) else x
         for x in sequences
     ]
 
@@ -38,9 +36,7 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
     if outputs_like is None:
         outputs_like = _outputs_of(flat_step, states, sequences)
     likes = tf.nest.flatten(outputs_like)
-    arrays = [
-        tf.TensorArray(y.dtype, size=length, element_shape=y.shape) for y in likes if y is not None
-    ]
+    arrays = [_new_array(y.dtype, length, y.shape) for y in likes if y is not None]
 
     def advance(turn, states, arrays):
         t = length - 1 - turn if reverse else turn
@@ -67,15 +63,31 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
         carried = _while(advance, carried, length, static_length)
     _, states, arrays = carried
 
-    stacked = [a.stack() for a in arrays]
+    # Stacking copies. What only another scan reads can do without.
+    left_loose = len(tf.nest.flatten(outputs_like[0])) if loose else 0
+    stacked = [stack(a) for a in arrays[left_loose:]]
     for y in stacked:
         y.set_shape([static_length, *y.shape[1:]])
-    remaining = iter(stacked)
+    remaining = iter([*arrays[:left_loose], *stacked])
     outputs = [None if y is None else next(remaining) for y in likes]
     return (
         tf.nest.pack_sequence_as(initial_states, states),
         tf.nest.pack_sequence_as(outputs_like, outputs),
     )
+
+
+def _new_array(dtype, length, element_shape):
+    return tf.TensorArray(dtype, size=length, element_shape=element_shape, clear_after_read=False)
+
+
+def is_loose(x):
+    """Whether `x` is a sequence that a scan has left unstacked."""
+    return isinstance(x, tf.TensorArray)
+
+
+def stack(x):
+    """A sequence that a scan has left unstacked as a tensor."""
+    return x.stack() if is_loose(x) else x
 
 
 def _while(body, carried, end, maximum):

@@ -4,7 +4,7 @@ import keras
 import torch
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
+def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
     flat = keras.tree.flatten(inputs)
     length = next(x.shape[0] for x in flat if x is not None)
     states, outputs = initial_states, []
@@ -27,6 +27,16 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None):
         lambda *xs: None if xs[0] is None else torch.stack(xs), *outputs
     )
     return states, stacked
+
+
+def is_loose(x):
+    """Whether `x` is a sequence that a scan has left unstacked; here none is."""
+    return False
+
+
+def stack(x):
+    """A sequence that a scan has left unstacked as a tensor."""
+    return x
 
 
 def one_scan_is_faster():
