@@ -160,7 +160,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, conll, tmp_path, monkey
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_whole_checkpoint(conll, tmp_path, number):
     folder = tmp_path / "run"
-    flags = [*FLAGS, "--data", str(conll), "--epochs", "500", "--out", str(folder)]
+    flags = [*FLAGS, "--no-crf", "--data", str(conll), "--epochs", "500", "--out", str(folder)]
     process = subprocess.Popen(
         [sys.executable, "-m", "training.tagger", *flags],
         cwd=REPOSITORY,
@@ -309,7 +309,16 @@ def test_labels_of_sentences_become_a_second_head(tmp_path, no_export):
     (tmp_path / "slots.conll").write_text("\n".join(rows))
     folder = tmp_path / "run"
     tagger.main(
-        [*FLAGS, "--data", str(tmp_path / "slots.conll"), "--epochs", "8", "--out", str(folder)]
+        [
+            *FLAGS,
+            "--no-crf",
+            "--data",
+            str(tmp_path / "slots.conll"),
+            "--epochs",
+            "8",
+            "--out",
+            str(folder),
+        ]
     )
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["validation"]["label_accuracy"] == 1.0
@@ -339,13 +348,14 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
 @pytest.mark.skipif(not DATA.exists(), reason="the data folder is not there")
 def test_wnut17_trains(tmp_path, no_export):
     folder = tmp_path / "run"
-    # A part of it, for time; `training/README.md` has the full command.
+    # A part of it, for time.
     for name, lines in (("train", 2500), ("dev", 1000)):
         text = (DATA / "ner" / "wnut17" / f"{name}.conll").read_text().splitlines()
         (tmp_path / f"{name}.conll").write_text("\n".join(text[:lines]) + "\n")
     tagger.main(
         [
             *FLAGS,
+            "--no-crf",
             "--data",
             str(tmp_path / "train.conll"),
             "--epochs",
