@@ -46,6 +46,18 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
+if BACKEND == "jax":
+    # A loop outside of `jit` is compiled again at each call: keep what was compiled for the run.
+    import tempfile
+
+    import jax
+
+    _compiled = tempfile.TemporaryDirectory(prefix="kerasrnn-tests-")
+    jax.config.update("jax_compilation_cache_dir", _compiled.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     """Every test starts from the same random state, alone or in company."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrnn import layers
-from tests.backends import assert_close, assign
+from tests.backends import BACKEND, assert_close, assign
 from tests.layers.common import BATCH, INPUT, TIME, UNITS, draw, make
 from tests.oracles import CELLS, layer_outputs
 
@@ -41,6 +41,8 @@ def test_reset_forgets(name, rng):
 
 @pytest.mark.parametrize("name", CELLS)
 def test_inside_a_model(name, rng):
+    if BACKEND == "jax":
+        pytest.skip("on JAX, Keras's `predict` drops what a layer has changed, its own layers' too")
     oracle = CELLS[name]
     layer = getattr(layers, oracle.layer)(UNITS, stateful=True)
     inputs = keras.Input(batch_shape=(BATCH, TIME, INPUT))

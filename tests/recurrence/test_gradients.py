@@ -16,7 +16,6 @@ from kerasrnn import layers
 from tests.backends import (
     BACKEND,
     COMPILED,
-    MODES,
     arrays,
     assert_close,
     assign,
@@ -154,7 +153,7 @@ def compare(case, tolerance, mode=FASTEST, signature=None):
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: o.replace(" ", "-"))
 @pytest.mark.parametrize("name", CELLS)
 def test_exact_for_every_option(name, options, rng, float64):
-    masks = ["holes", "no mask", "left padding", "an empty row"]
+    masks = ["holes", "no mask" if "segment" in options else "an empty row"]
     for mask in masks[: 1 if BACKEND == "jax" else None]:
         case = setup(name, rng, float64, OPTIONS[options], MASKS[mask])
         # PyTorch's own hard sigmoid has the precision of float32.
@@ -170,26 +169,23 @@ def test_to_single_precision(name, rng):
 
 
 @pytest.mark.parametrize("mode", COMPILED)
-@pytest.mark.parametrize(
-    "options",
-    ["last output", "everything backwards", "zeros for masked", "segments", "segments of root T"],
-)
+@pytest.mark.parametrize("options", ["everything backwards", "segments of root T"])
 @pytest.mark.parametrize("name", CELLS)
 def test_exact_when_compiled(name, options, mode, rng, float64):
-    if mode == "xla" and options in ("last output", "segments"):
-        pytest.skip("compiled with the other options")
+    if "segments" in options and mode == "xla" and name != "lstm":
+        pytest.skip("one cell tells how XLA takes segments")
     case = setup(name, rng, float64, OPTIONS[options], MASKS["holes"])
     compare(case, EXACT, mode)
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("shape", [(1, 1), (2, 7)], ids=str)
 @pytest.mark.parametrize("name", CELLS)
-def test_exact_when_batch_and_time_are_known_only_at_run_time(name, shape, rng, float64):
-    oracle = CELLS[name]
+def test_exact_when_batch_and_time_are_known_only_at_run_time(name, rng, float64):
+    oracle, shape = CELLS[name], (2, 7)
     signature = [((None, None, INPUT), float64)] + [((None, UNITS), float64)] * oracle.states
     mask = rng.random(shape) < 0.6
-    for options, some in (("everything backwards", None), ("segments of root T", mask)):
+    cases = [("everything backwards", mask), ("segments of root T", None)]
+    for options, some in cases[: 2 if name == "lstm" else 1]:
         case = setup(name, rng, float64, OPTIONS[options], some, shape)
         compare(case, EXACT, "graph", signature)
 
@@ -332,6 +328,8 @@ def test_frozen_weights_let_the_gradient_through(name, rng, float64):
 @pytest.mark.parametrize("name", CELLS)
 def test_second_order_is_right_or_refused(name, mode, rng, float64):
     """The gradient of a gradient penalty: the right numbers, or an error that says it cannot."""
+    if mode == "graph" and name != "lstm":
+        pytest.skip("one cell tells how a graph does it")
     case = setup(name, rng, float64, OPTIONS["sequences and states"], MASKS["holes"])
 
     def penalty(inner):
@@ -440,9 +438,8 @@ def test_mixed_precision_stays_near(name, dtype, rng):
         assert np.linalg.norm(g - t) <= (0.1 if "bf" in dtype else 0.02) * np.linalg.norm(t)
 
 
-@pytest.mark.parametrize("mode", ["jit"] if BACKEND == "jax" else MODES[:2])
 @pytest.mark.parametrize("name", CELLS)
-def test_nothing_explodes_where_gates_saturate(name, mode, rng):
+def test_nothing_explodes_where_gates_saturate(name, rng):
     """σ and tanh far out, and zero weights, give finite gradients."""
     layer, weights = make(CELLS[name], rng, return_sequences=True)
     for scale in (0.0, 300.0):
@@ -451,6 +448,6 @@ def test_nothing_explodes_where_gates_saturate(name, mode, rng):
             lambda x: keras.ops.sum(layer(x)),
             layer.trainable_variables,
             [100 * draw(rng, BATCH, TIME, INPUT)],
-            mode,
+            FASTEST,
         )
         assert all(np.isfinite(g).all() for g in gradients)
