@@ -54,6 +54,9 @@ class TaggerConfig(TrainingConfig):
     crf: bool | None = flag(
         None, "choose tags together (conditional random field); by default for entities"
     )
+    recall_margin: float = flag(
+        0.0, "nats by which an entity's tag must beat O in training: more of them are found"
+    )
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
     embeddings: str | None = flag(
         None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
@@ -64,6 +67,7 @@ class TaggerConfig(TrainingConfig):
     )
     word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
     character_units: int = flag(50, "length of the vector of a word's spelling")
+    character_width: int = flag(3, "how many characters a filter sees, with --characters cnn")
     min_count: int = flag(1, "how often a word must occur in training to be known")
     dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
     word_dropout: float | None = flag(
@@ -109,6 +113,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "characters",
         "word_dimension",
         "character_units",
+        "character_width",
         "embeddings",
         "freeze_embeddings",
         "vector_words",
@@ -207,8 +212,10 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             depth=config.depth,
             bidirectional=config.bidirectional,
             crf=bool(config.crf),
+            recall_margin=config.recall_margin,
             spelling=config.characters,
             character_units=config.character_units,
+            character_width=config.character_width,
             dropout=config.dropout,
             layer_dropout=config.dropout if config.depth > 1 else 0.0,
             word_dropout=filled(config.word_dropout),
@@ -224,7 +231,11 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         return tagger
 
     def preset_overrides(self, config: TaggerConfig) -> dict[str, Any]:
-        return {"dropout": config.dropout, "word_dropout": filled(config.word_dropout)}
+        return {
+            "dropout": config.dropout,
+            "word_dropout": filled(config.word_dropout),
+            "recall_margin": config.recall_margin,
+        }
 
     def for_preset(self, config: TaggerConfig, model: SequenceTagger) -> TaggerConfig:
         return replace(config, scheme=model.inventory.scheme)

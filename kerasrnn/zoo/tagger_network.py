@@ -124,6 +124,7 @@ class TaggerNetwork(keras.Model):
         spelling: `cnn`, `rnn` or `none`.
         character_dimension: the length of a character's embedding.
         character_units: the length of the vector of a word's spelling.
+        character_width: how many characters a filter of the convolution sees.
         word_dropout: the share of words taken for unknown in training.
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
@@ -163,6 +164,7 @@ class TaggerNetwork(keras.Model):
         spelling: str = "cnn",
         character_dimension: int = 25,
         character_units: int = 50,
+        character_width: int = 3,
         word_dropout: float = 0.0,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -190,7 +192,12 @@ class TaggerNetwork(keras.Model):
         spell: keras.layers.Layer | None = None
         if spelling == "cnn":
             spell = SpellingCNN(
-                characters, character_dimension, character_units, dtype=dtype, name="spelling"
+                characters,
+                character_dimension,
+                character_units,
+                character_width,
+                dtype=dtype,
+                name="spelling",
             )
         elif spelling == "rnn":
             spell = SpellingRNN(
@@ -245,6 +252,7 @@ class TaggerNetwork(keras.Model):
             "spelling": spelling,
             "character_dimension": character_dimension,
             "character_units": character_units,
+            "character_width": character_width,
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
