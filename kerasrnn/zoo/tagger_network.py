@@ -181,7 +181,7 @@ class TaggerNetwork(keras.Model):
             words,
             word_dimension,
             embeddings_initializer=keras.initializers.RandomUniform(
-                # As wide as a vector from GloVe, whatever its length.
+                # Ma and Hovy (2016), section 3.1: a deviation of 1/√dimension.
                 -((3 / word_dimension) ** 0.5),
                 (3 / word_dimension) ** 0.5,
             ),
