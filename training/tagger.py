@@ -62,6 +62,7 @@ class TaggerConfig(TrainingConfig):
         None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
+    scale_embeddings: bool = flag(True, "make --embeddings as wide as embeddings that are new")
     vector_words: int = flag(
         20_000, "how many of the first words of --embeddings to know besides those of the data"
     )
@@ -70,6 +71,7 @@ class TaggerConfig(TrainingConfig):
     character_width: int = flag(3, "how many characters a filter sees, with --characters cnn")
     min_count: int = flag(1, "how often a word must occur in training to be known")
     dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
+    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped in a sentence")
     word_dropout: float | None = flag(
         None, "share of words taken for unknown in training; by the size of the data"
     )
@@ -116,6 +118,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "character_width",
         "embeddings",
         "freeze_embeddings",
+        "scale_embeddings",
         "vector_words",
         "min_count",
         "sentence_labels",
@@ -217,13 +220,16 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             character_units=config.character_units,
             character_width=config.character_width,
             dropout=config.dropout,
+            recurrent_dropout=config.recurrent_dropout,
             layer_dropout=config.dropout if config.depth > 1 else 0.0,
             word_dropout=filled(config.word_dropout),
             split_contractions=bool(config.split_contractions),
             **arguments,
         )
         if config.embeddings:
-            vectors = read_vectors(source, tagger.vocabulary.terms).scaled()
+            vectors = read_vectors(source, tagger.vocabulary.terms)
+            if config.scale_embeddings:
+                vectors = vectors.scaled()
             # Ids 0 and 1 are padding and the unknown word, which no file has.
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
@@ -233,6 +239,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
     def preset_overrides(self, config: TaggerConfig) -> dict[str, Any]:
         return {
             "dropout": config.dropout,
+            "recurrent_dropout": config.recurrent_dropout,
             "word_dropout": filled(config.word_dropout),
             "recall_margin": config.recall_margin,
         }
