@@ -15,7 +15,7 @@ from kerasrnn.text.term_files import check_terms
 from kerasrnn.text.tokenizer import Tokenizer
 from kerasrnn.text.vocabulary import Vocabulary
 
-UNITS = ("words", "characters", "bytes")
+LEVELS = ("words", "characters", "bytes")
 
 BOUNDARY_ID = 0
 UNKNOWN_ID = 1
@@ -44,12 +44,12 @@ class TextUnits(TextLayer):
 
     Args:
         terms: the known words or characters; characters also as one string. None for bytes.
-        unit: `words`, `characters` or `bytes`.
+        level: what a unit is: `words`, `characters` or `bytes`.
         lowercase: whether words are taken in small letters; words only.
         **kwargs: `name` and other arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: an unknown unit, terms that do not fit it, or `lowercase` for another unit than
+        ValueError: an unknown level, terms that do not fit it, or `lowercase` for another level than
             words.
 
     Example:
@@ -66,30 +66,30 @@ class TextUnits(TextLayer):
     def __init__(
         self,
         terms: Iterable[str] | None = None,
-        unit: str = "characters",
+        level: str = "characters",
         lowercase: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if unit not in UNITS:
-            raise ValueError(f"Unknown unit {unit!r}. Expected one of {', '.join(UNITS)}.")
-        if lowercase and unit != "words":
-            raise ValueError(f"`lowercase` is for words alone. Received: unit={unit!r}")
-        if (terms is None) != (unit == "bytes"):
+        if level not in LEVELS:
+            raise ValueError(f"Unknown level {level!r}. Expected one of {', '.join(LEVELS)}.")
+        if lowercase and level != "words":
+            raise ValueError(f"`lowercase` is for words alone. Received: level={level!r}")
+        if (terms is None) != (level == "bytes"):
             raise ValueError(
-                f"`terms` must hold the known {unit}, and be None for bytes. "
-                f"Received: terms={terms!r:.60} with unit={unit!r}"
+                f"`terms` must hold the known {level}, and be None for bytes. "
+                f"Received: terms={terms!r:.60} with level={level!r}"
             )
-        self.unit = unit
+        self.level = level
         self.lowercase = lowercase
-        if unit == "characters" and isinstance(terms, str):
+        if level == "characters" and isinstance(terms, str):
             terms = list(terms)
         known = [] if terms is None else check_terms(terms, "terms")
         self._terms = np.array(known, dtype=object)
-        if unit == "words":
+        if level == "words":
             self.tokenizer = Tokenizer(lowercase=lowercase, name="tokenizer")
             self.vocabulary = Vocabulary(known, lowercase=lowercase, name="vocabulary")
-        elif unit == "characters":
+        elif level == "characters":
             wrong = [term for term in known if len(term) != 1]
             if wrong:
                 raise ValueError(
@@ -102,8 +102,8 @@ class TextUnits(TextLayer):
                 tf.int32,
                 default=UNKNOWN_ID,
             )
-        pieces = [bytes([i]) for i in range(256)] if unit == "bytes" else known
-        unknown = "[UNK]" if unit == "words" else chr(_REPLACEMENT)
+        pieces = [bytes([i]) for i in range(256)] if level == "bytes" else known
+        unknown = "[UNK]" if level == "words" else chr(_REPLACEMENT)
         with tf.init_scope():
             self._pieces = tf.constant(["", unknown, *pieces], tf.string)  # by id
 
@@ -111,7 +111,7 @@ class TextUnits(TextLayer):
     def from_texts(
         cls,
         texts: Iterable[str],
-        unit: str = "characters",
+        level: str = "characters",
         *,
         min_count: int = 1,
         max_terms: int | None = None,
@@ -122,7 +122,7 @@ class TextUnits(TextLayer):
 
         Args:
             texts: the texts.
-            unit: `words`, `characters` or `bytes`.
+            level: what a unit is: `words`, `characters` or `bytes`.
             min_count: how often a word or character must occur to be known.
             max_terms: how many are known at most, the most frequent ones; None for any number.
             lowercase: as for the constructor.
@@ -139,10 +139,10 @@ class TextUnits(TextLayer):
         """
         if min_count < 1:
             raise ValueError(f"`min_count` must be at least 1. Received: {min_count!r}")
-        if unit == "bytes":
-            return cls(None, unit, lowercase, **kwargs)
+        if level == "bytes":
+            return cls(None, level, lowercase, **kwargs)
         counts: Counter[str] = Counter()
-        if unit == "words":
+        if level == "words":
             empty = cls([], "words", lowercase)
             for text in texts:
                 words = empty.split(tf.constant([text])).flat_values
@@ -152,17 +152,17 @@ class TextUnits(TextLayer):
                 counts.update(text)
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         terms = [term for term, count in ranked if count >= min_count][:max_terms]
-        return cls(sorted(terms) if unit == "characters" else terms, unit, lowercase, **kwargs)
+        return cls(sorted(terms) if level == "characters" else terms, level, lowercase, **kwargs)
 
     @property
     def size(self) -> int:
         """How many ids there are: the units, the boundary and the unknown one."""
-        return FIRST_ID + (256 if self.unit == "bytes" else len(self._terms))
+        return FIRST_ID + (256 if self.level == "bytes" else len(self._terms))
 
     @property
     def terms(self) -> tuple[str, ...] | None:
         """The words or characters, that of id 2 first; None for bytes."""
-        return None if self.unit == "bytes" else tuple(self._terms)
+        return None if self.level == "bytes" else tuple(self._terms)
 
     def split(self, texts: Any) -> tf.RaggedTensor:
         r"""The units of texts as strings.
@@ -176,13 +176,13 @@ class TextUnits(TextLayer):
         Example:
 
         >>> from kerasrnn.text import TextUnits
-        >>> TextUnits([], unit="words").split(["I speak.\nYou?"]).to_list()
+        >>> TextUnits([], level="words").split(["I speak.\nYou?"]).to_list()
         [[b'I', b'speak', b'.', b'\n', b'You', b'?']]
         """
         texts = _vector(texts)
-        if self.unit == "bytes":
+        if self.level == "bytes":
             return tf.strings.bytes_split(texts)
-        if self.unit == "characters":
+        if self.level == "characters":
             return tf.strings.unicode_split(
                 texts, "UTF-8", errors="replace", replacement_char=_REPLACEMENT
             )
@@ -212,10 +212,10 @@ class TextUnits(TextLayer):
         Raises:
             ValueError: `texts` does not hold strings, or has another number of axes than one.
         """
-        if self.unit == "words":
+        if self.level == "words":
             return self.vocabulary(self.split(texts))
         texts = _vector(texts)
-        if self.unit == "characters":
+        if self.level == "characters":
             points = tf.strings.unicode_decode(
                 texts, "UTF-8", errors="replace", replacement_char=_REPLACEMENT
             )
@@ -251,7 +251,7 @@ class TextUnits(TextLayer):
         Example:
 
         >>> from kerasrnn.text import TextUnits
-        >>> units = TextUnits(["I", "speak", "French", ","], unit="words")
+        >>> units = TextUnits(["I", "speak", "French", ","], level="words")
         >>> units.join([[2, 3, 4, 5, 2]]).numpy().tolist()
         [b'I speak French, I']
         """
@@ -259,9 +259,9 @@ class TextUnits(TextLayer):
         if isinstance(ids, tf.RaggedTensor):
             ids = ids.to_tensor()  # padded with the boundary
         pieces = self.pieces(ids)  # (batch, time)
-        if self.unit != "words":
+        if self.level != "words":
             texts = tf.strings.reduce_join(pieces, axis=1)
-            if self.unit == "bytes":
+            if self.level == "bytes":
                 # A text may stop within a character.
                 texts = tf.strings.unicode_transcode(
                     texts, "UTF-8", "UTF-8", errors="replace", replacement_char=_REPLACEMENT
@@ -287,7 +287,7 @@ class TextUnits(TextLayer):
         Returns:
             Strings of the same shape.
         """
-        if self.unit != "words":
+        if self.level != "words":
             return pieces
         close = (
             tf.strings.regex_full_match(pieces, rf"(?:{_NO_SPACE_BEFORE})|")
@@ -303,7 +303,7 @@ class TextUnits(TextLayer):
         return {
             **super().get_config(),
             "terms": None if terms is None else list(terms),
-            "unit": self.unit,
+            "level": self.level,
             "lowercase": self.lowercase,
         }
 

@@ -17,7 +17,7 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.serving import Signature
-from kerasrnn.text.units import BOUNDARY_ID, UNITS, TextUnits, plain_texts
+from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, plain_texts
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
 from kerasrnn.zoo.language_network import LanguageNetwork
@@ -91,7 +91,7 @@ class LanguageModel(Task):
 
     Args:
         terms: the known words, the most frequent first, or characters. None for bytes.
-        unit: what is predicted: `words`, `characters` or `bytes`.
+        level: what is predicted: `words`, `characters` or `bytes`.
         cell: `simple`, `simplified_gru`, `gru` or `lstm`.
         units: the length of the recurrent state.
         depth: how many recurrent layers.
@@ -132,7 +132,7 @@ class LanguageModel(Task):
         self,
         terms: Sequence[str] | None = None,
         *,
-        unit: str = "characters",
+        level: str = "characters",
         cell: str = "lstm",
         units: int = 256,
         depth: int = 1,
@@ -148,7 +148,7 @@ class LanguageModel(Task):
         beam_width: int = 4,
         **kwargs: Any,
     ) -> None:
-        check_choice("unit", unit, UNITS)
+        check_choice("level", level, LEVELS)
         check_choice("cell", cell, tuple(CELLS))
         for name, value in {
             "units": units,
@@ -168,7 +168,7 @@ class LanguageModel(Task):
             check_between(name, share, 0, 1)
         super().__init__(**kwargs)
         self.settings = {
-            "unit": unit,
+            "level": level,
             "cell": cell,
             "units": units,
             "depth": depth,
@@ -185,7 +185,7 @@ class LanguageModel(Task):
         }
 
         # === Text side ===
-        self.text_units = TextUnits(terms, unit=unit, lowercase=lowercase, name="text_units")
+        self.text_units = TextUnits(terms, level=level, lowercase=lowercase, name="text_units")
 
         # === Network ===
         self.network = LanguageNetwork(
@@ -234,7 +234,7 @@ class LanguageModel(Task):
         cls,
         texts: Iterable[str],
         *,
-        unit: str = "characters",
+        level: str = "characters",
         min_count: int = 1,
         max_terms: int | None = None,
         lowercase: bool = False,
@@ -244,7 +244,7 @@ class LanguageModel(Task):
 
         Args:
             texts: the training texts.
-            unit: as for the constructor.
+            level: as for the constructor.
             min_count: how often a word or character must occur to be known.
             max_terms: how many are known at most, the most frequent ones; None for any number.
             lowercase: as for the constructor.
@@ -259,16 +259,16 @@ class LanguageModel(Task):
         Example:
 
         >>> from kerasrnn.zoo import LanguageModel
-        >>> model = LanguageModel.from_texts(["I speak French."], unit="words", units=8)
+        >>> model = LanguageModel.from_texts(["I speak French."], level="words", units=8)
         >>> model.text_units.terms
         ('.', 'French', 'I', 'speak')
         """
-        check_choice("unit", unit, UNITS)
+        check_choice("level", level, LEVELS)
         texts = _texts(texts, "texts")
         found = TextUnits.from_texts(
-            texts, unit, min_count=min_count, max_terms=max_terms, lowercase=lowercase
+            texts, level, min_count=min_count, max_terms=max_terms, lowercase=lowercase
         )
-        return cls(found.terms, unit=unit, lowercase=lowercase, **arguments)
+        return cls(found.terms, level=level, lowercase=lowercase, **arguments)
 
     # === Network ===
 
@@ -355,7 +355,7 @@ class LanguageModel(Task):
 
         >>> from kerasrnn.zoo import LanguageModel
         >>> verses = ["the cat sat on the mat", "the rat sat on the hat"]
-        >>> model = LanguageModel.from_texts(verses, unit="words", units=8, dimension=8)
+        >>> model = LanguageModel.from_texts(verses, level="words", units=8, dimension=8)
         >>> history = model.fit(verses, carry=False, epochs=2, verbose=0)
         >>> sorted(history.history)
         ['loss']
@@ -395,6 +395,26 @@ class LanguageModel(Task):
             self._validation = None
             self._carried.states = []
             self.train_function = None  # it belongs to these states
+
+    def steps_of(
+        self, x: Any, *, batch_size: int = 32, segment_length: int = 100, carry: bool = True
+    ) -> tuple[int, int]:
+        """How much `fit` does in an epoch.
+
+        Args:
+            x: as for `fit`, and so are the others.
+            batch_size: how many segments or texts are in a batch.
+            segment_length: how many steps a segment has.
+            carry: whether the texts are one stream.
+
+        Returns:
+            The number of batches, and of tokens that are predicted.
+        """
+        encoded = self._encode(x, "x")
+        if not carry:
+            return len(TextBatches(encoded, batch_size, None)), sum(len(t) + 1 for t in encoded)
+        batches = StreamBatches(joined(encoded), batch_size, segment_length, None)
+        return len(batches), len(batches) * batches.batch_size * batches.segment_length
 
     def train_step(self, data: Any) -> Any:
         """One step of Keras's training loop, with states that are carried from the last."""
@@ -485,7 +505,7 @@ class LanguageModel(Task):
             total, count = self._loss_in_pieces(stream, context, batch_size), len(stream) - 1
         loss = total / count
         figures = {"loss": loss, "perplexity": _exp(loss)}
-        name = {"characters": "bits_per_char", "bytes": "bits_per_byte"}.get(self.text_units.unit)
+        name = {"characters": "bits_per_char", "bytes": "bits_per_byte"}.get(self.text_units.level)
         if name:
             figures[name] = loss / math.log(2)
         return figures
@@ -941,7 +961,7 @@ class LanguageModel(Task):
             A batch for each signature.
         """
         pieces = self.text_units.terms or tuple("To be or not to be")
-        known = (" " if self.text_units.unit == "words" else "").join(pieces[:20])
+        known = (" " if self.text_units.level == "words" else "").join(pieces[:20])
         prompts = ["I grew up in France", known, "", "😀 \n"]
         count = len(prompts)
         states = np.linspace(-0.5, 0.5, count * self.settings["units"], dtype="float32")
