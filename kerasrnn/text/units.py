@@ -25,7 +25,7 @@ _REPLACEMENT = 0xFFFD
 
 # Where words are put together again, no space stands before and behind these.
 _NO_SPACE_BEFORE = r"[.,;:!?%)\]}…’”»]|\.\.+|!!+|\?\?+|['’](s|S|m|d|re|ve|ll)|n['’]t|\n"
-_NO_SPACE_BEHIND = r"[(\[{$€£‘“«\n]"
+_NO_SPACE_BEHIND = r"[(\[{$€£‘“«\s]"
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -267,12 +267,12 @@ class TextUnits(TextLayer):
                     texts, "UTF-8", "UTF-8", errors="replace", replacement_char=_REPLACEMENT
                 )
             return texts
-        before = tf.fill([tf.shape(pieces)[0]], "\n") if after is None else after
-        before = tf.where(
-            tf.strings.regex_full_match(before, r"(?s)|.*\s"),
-            "\n",
-            # Its last character decides; a word may be long.
-            tf.strings.substr(before, -1, 1, unit="UTF8_CHAR"),
+        # The last character of what stands before decides.
+        before = (
+            tf.fill([tf.shape(pieces)[0]], "")
+            if after is None
+            # A space in front, for the empty string has no last character.
+            else tf.strings.substr(tf.strings.join([" ", after]), -1, 1, unit="UTF8_CHAR")
         )
         previous = tf.concat([before[:, None], pieces[:, :-1]], axis=1)
         return tf.strings.reduce_join(self.spaced(previous, pieces), axis=1)
@@ -281,7 +281,7 @@ class TextUnits(TextLayer):
         """Pieces with the space that belongs before them.
 
         Args:
-            previous: strings of any shape, the piece before each.
+            previous: strings of any shape, the piece before each; the empty string for none.
             pieces: strings of the same shape.
 
         Returns:
@@ -291,7 +291,7 @@ class TextUnits(TextLayer):
             return pieces
         close = (
             tf.strings.regex_full_match(pieces, rf"(?:{_NO_SPACE_BEFORE})|")
-            | tf.strings.regex_full_match(previous, f"(?:{_NO_SPACE_BEHIND})")
+            | tf.strings.regex_full_match(previous, rf"(?:{_NO_SPACE_BEHIND})|")
         )
         return tf.strings.join([tf.where(close, "", " "), pieces])
 

@@ -167,6 +167,9 @@ class LanguageModel(Task):
         }.items():
             check_between(name, share, 0, 1)
         super().__init__(**kwargs)
+        # The inputs of a task are strings; ids and states must not be made such.
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
         self.settings = {
             "level": level,
             "cell": cell,
@@ -220,8 +223,9 @@ class LanguageModel(Task):
         self._loss_function = traced(self._summed_loss, ids, ids, mask, states)
         self._score_function = traced(self._serve, texts)
         self._read_function = traced(self._read, texts)
-        self._step_function = traced(self.network.step, whole, states)
-        self._choose_function = traced(choose, scores, real, real, whole, real)
+        self._advance_function = traced(
+            self._advance, scores, states, texts, real, real, whole, real
+        )
         self._sample_function = traced(
             self._sample, texts, tf.TensorSpec((None,), tf.int64), real, whole, real, whole
         )
@@ -630,7 +634,7 @@ class LanguageModel(Task):
         top = min(top, self.text_units.size - 1)
         found: list[list[NextToken]] = [[] for _ in texts]
         for indices in _batches_of(np.array([len(text) + 1 for text in texts], int), batch_size):
-            scores, *_ = self._read_function(tf.constant([texts[i] for i in indices], tf.string))
+            scores, _ = self._read_function(tf.constant([texts[i] for i in indices], tf.string))
             likely, ids = tf.math.top_k(tf.nn.softmax(without_unknown(scores)), k=top)
             pieces = self.text_units.pieces(ids).numpy()
             for index, row, values in zip(indices, pieces, likely.numpy(), strict=True):
@@ -757,28 +761,19 @@ class LanguageModel(Task):
         self, prompt: str, limit: int, temperature: float, top_k: int, top_p: float, seeds: Any
     ) -> Iterator[str]:
         numbers = random_numbers(seeds, limit).numpy()[0]
-        scores, states, _ = self._read_function(tf.constant([prompt]))
+        scores, states = self._read_function(tf.constant([prompt]))
+        settings = tf.constant([temperature]), tf.constant([top_k]), tf.constant([top_p])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        previous = prompt[-1:]
-        if previous.isspace() or not previous:
-            previous = "\n"
+        previous = tf.constant([prompt[-1:]])
         for number in numbers:
-            ids = self._choose_function(
-                scores,
-                tf.constant([number]),
-                tf.constant([temperature]),
-                tf.constant([top_k]),
-                tf.constant([top_p]),
+            ids, shown, previous, scores, states = self._advance_function(
+                scores, states, previous, tf.constant([number]), *settings
             )
             if int(ids[0]) == BOUNDARY_ID:
                 break
-            piece = self.text_units.pieces(ids)
-            shown = self.text_units.spaced(tf.constant([previous]), piece)
             text = decoder.decode(shown.numpy()[0])
             if text:
                 yield text
-            previous = piece.numpy()[0]
-            scores, states = self._step_function(ids, states)
         rest = decoder.decode(b"", final=True)
         if rest:
             yield rest
@@ -810,15 +805,29 @@ class LanguageModel(Task):
 
     # === In the graph ===
 
-    def _read(self, texts: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
-        """The scores after texts `(batch, size)`, the states behind them, and their lengths."""
+    def _read(self, texts: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The scores after texts `(batch, size)`, and the states behind them."""
         ids = self.text_units(texts)
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         dense = tf.pad(ids.to_tensor(), [[0, 0], [1, 0]])  # the boundary in front
         mask = tf.sequence_mask(lengths + 1, tf.shape(dense)[1])
         scores, states = self.network(dense, mask=mask)
         # Behind a text's end, outputs stay those of its last step.
-        return scores[:, -1], states, lengths
+        return scores[:, -1], states
+
+    def _advance(
+        self,
+        scores: tf.Tensor,
+        states: list[tf.Tensor],
+        previous: tf.Tensor,
+        number: tf.Tensor,
+        *settings: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """One unit by chance: its ids, how it is shown and its string; what comes after it."""
+        ids = choose(scores, number, *settings)
+        pieces = self.text_units.pieces(ids)
+        new_scores, new_states = self.network.step(ids, states)
+        return ids, self.text_units.spaced(previous, pieces), pieces, new_scores, new_states
 
     def _sample(
         self,
@@ -829,7 +838,7 @@ class LanguageModel(Task):
         top_p: tf.Tensor,
         max_tokens: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        scores, states, _ = self._read(prompt)
+        scores, states = self._read(prompt)
         ids, total = sample(
             self.network.step,
             scores,
@@ -845,7 +854,7 @@ class LanguageModel(Task):
     def _beam(
         self, prompt: tf.Tensor, limits: tf.Tensor, width: int, penalty: Any
     ) -> dict[str, tf.Tensor]:
-        scores, states, _ = self._read(prompt)
+        scores, states = self._read(prompt)
         ids, total = beam_search(
             self.network.step, scores, states, width=width, limits=limits, length_penalty=penalty
         )

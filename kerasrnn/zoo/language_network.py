@@ -222,6 +222,8 @@ class LanguageNetwork(keras.Model):
         mask: Any = None,
         training: bool = False,
     ) -> tuple[Any, list[Any]]:
+        if isinstance(mask, list | tuple):
+            mask = None  # Keras filled it in: the masks that the states carry, which are none
         embedded = self.embedding(ids, training=training)  # (batch, time, dimension)
         hidden, *new_states = self.rnn(
             embedded,
