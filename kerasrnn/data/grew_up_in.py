@@ -183,7 +183,7 @@ def speakers() -> dict[str, list[str]]:
         if len(official) != 1 or not re.fullmatch(r"\w[\w’-]*( [\w’-]+)*", name):
             continue
         language = english.languages.get(official[0].split("_")[0])
-        # A language that is named as its country needs no knowledge.
-        if language and language.isalpha() and language != name:
+        # A country that has its language in its name needs no knowledge.
+        if language and language.isalpha() and language not in name.split():
             found.setdefault(language, []).append(name)
     return {language: sorted(names) for language, names in sorted(found.items())}
