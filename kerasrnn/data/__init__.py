@@ -9,6 +9,12 @@ from kerasrnn.data.conllu import parse_conllu, read_conllu
 from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
 from kerasrnn.data.errors import DataError
+from kerasrnn.data.grew_up_in import GrewUpIn, parse_grew_up_in
+from kerasrnn.data.running_text import (
+    load_running_texts,
+    parse_python_sources,
+    read_running_texts,
+)
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
@@ -16,6 +22,7 @@ from kerasrnn.data.tfds_reader import parse_tfds, read_tfds
 
 __all__ = [
     "DataError",
+    "GrewUpIn",
     "TaggedSentence",
     "bucketed_batches",
     "check_scheme",
@@ -23,14 +30,18 @@ __all__ = [
     "convert_scheme",
     "infer_scheme",
     "length_boundaries",
+    "load_running_texts",
     "load_sentences",
     "parse_conll",
     "parse_conllu",
     "parse_corpus",
+    "parse_grew_up_in",
+    "parse_python_sources",
     "parse_tfds",
     "read_conll",
     "read_conllu",
     "read_corpus",
+    "read_running_texts",
     "read_tfds",
     "to_dataset",
 ]

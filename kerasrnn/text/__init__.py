@@ -4,12 +4,14 @@ from kerasrnn.text.characters import CharacterIds
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
 from kerasrnn.text.tags import TagInventory
 from kerasrnn.text.tokenizer import Token, Tokenizer
+from kerasrnn.text.units import TextUnits
 from kerasrnn.text.vocabulary import Vocabulary
 
 __all__ = [
     "CharacterIds",
     "Entity",
     "TagInventory",
+    "TextUnits",
     "Token",
     "Tokenizer",
     "Vocabulary",

@@ -1,16 +1,20 @@
 """The zoo: task models, each with its text side, its training and its presets."""
 
 from kerasrnn.text import Entity
+from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
 
 __all__ = [
     "Entity",
+    "LanguageModel",
+    "NextToken",
     "Preset",
     "SequenceTagger",
     "TaggedToken",
     "Task",
+    "TextScore",
     "list_presets",
     "resolve_preset",
 ]
