@@ -82,7 +82,9 @@ class TaggerConfig(TrainingConfig):
         None, "choose tags together (conditional random field); by default for entities"
     )
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
-    embeddings: str | None = flag(None, "word vectors in GloVe or word2vec text, .gz too")
+    embeddings: str | None = flag(
+        None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
+    )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
         20_000, "how many of the first words of --embeddings to know besides those of the data"
