@@ -523,6 +523,17 @@ class TextClassifier(ExampleTask):
         """
         return [answer.label for answer in self.predict(x, batch_size=batch_size)]
 
+    def count_tokens(self, x: Any) -> int:
+        """How many tokens of some texts are read.
+
+        Args:
+            x: a list of texts.
+
+        Returns:
+            The number of words or characters, of all texts together.
+        """
+        return sum(map(len, self._tokens(_texts(x))[0]))
+
     def _tokens(self, texts: list[str]) -> tuple[list[list[str]], list[list[tuple[int, int]]]]:
         """The tokens of texts that are read, and where they stand."""
         rows, spots = tokenize(self.tokenizer, texts)
