@@ -368,7 +368,8 @@ def _split_if_any(load: Any, source: str, split: str) -> list[LabelledText]:
 
 def _examples(texts: list[LabelledText], count: int) -> list[LabelledText]:
     """Texts of a length that fits a line or two, from all over the data."""
-    fitting = [text for text in texts if len(text.text) <= 120] or list(texts)
+    distinct = list(dict.fromkeys(texts))
+    fitting = [text for text in distinct if len(text.text) <= 120] or distinct
     return fitting[:: max(1, len(fitting) // count)][:count]
 
 

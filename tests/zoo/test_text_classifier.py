@@ -299,7 +299,9 @@ def test_the_export_answers_as_the_model_before_it_was_saved(exported):
         output["scores"], [list(a.scores.values()) for a in expected], atol=1e-5
     )
     assert output["labels"].tolist() == [[b"bad", b"good"]] * len(texts)
-    assert {value.dtype for name, value in output.items() if "score" in name} == {np.dtype("float32")}
+    assert {value.dtype for name, value in output.items() if "score" in name} == {
+        np.dtype("float32")
+    }
     for row, answer in enumerate(expected):
         length = output["lengths"][row]
         assert length == len(answer.tokens) <= 24
