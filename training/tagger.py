@@ -216,7 +216,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             **arguments,
         )
         if config.embeddings:
-            vectors = read_vectors(source, tagger.vocabulary.terms)
+            vectors = read_vectors(source, tagger.vocabulary.terms).scaled()
             # Ids 0 and 1 are padding and the unknown word, which no file has.
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))

@@ -30,6 +30,27 @@ class Vectors(NamedTuple):
     matrix: np.ndarray
     found: np.ndarray
 
+    def scaled(self) -> "Vectors":
+        """The same directions, as wide as a new embedding: numbers of a deviation of 1/√dimension.
+
+        Vectors of files are several times wider (0.7 against 0.14 for GloVe of length 50). Beside
+        other features, which start small, they would be all that a network sees for a long time.
+
+        Returns:
+            `Vectors`; all numbers are multiplied by the same factor.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from kerasrnn.embeddings import Vectors
+        >>> vectors = Vectors(np.array([[3.0, 1.0], [0.0, 0.0]]), np.array([True, False]))
+        >>> vectors.scaled().matrix[0].round(3).tolist()
+        [2.121, 0.707]
+        """
+        deviation = float(self.matrix[self.found].std()) if self.found.any() else 0.0
+        factor = self.matrix.shape[1] ** -0.5 / deviation if deviation else 1.0
+        return Vectors((self.matrix * factor).astype(self.matrix.dtype), self.found)
+
 
 def read_vectors(
     source: str | os.PathLike[str], terms: Sequence[str], *, lowercase_fallback: bool = True

@@ -48,7 +48,7 @@ class WordDropout(keras.layers.Layer):
 
 
 def vector_initializer(dimension: int) -> keras.initializers.Initializer:
-    """Embeddings to begin with: components as large as in vectors of GloVe, whatever their number.
+    """Embeddings to begin with, as Ma and Hovy (2016), section 3.1: a deviation of 1/√dimension.
 
     Args:
         dimension: the length of a vector.
