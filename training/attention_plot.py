@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -61,7 +62,7 @@ def attention_over_tokens(
     axes.set_xlim(-1, _LINE + 22)
     axes.set_ylim(rows + 0.5, -1.5)
     axes.axis("off")
-    style = {"family": "DejaVu Sans Mono", "fontsize": 8, "va": "center"}
+    style: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 8, "va": "center"}
     axes.text(0, -0.8, "Share of attention, relative to the largest of a text", **style)
     row = 0
     for answer, label, lines in zip(answers, right, blocks, strict=True):

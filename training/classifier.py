@@ -216,7 +216,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             **arguments,
         )
         if config.embeddings:
-            vectors = read_vectors(source, model.vocabulary.terms)
+            vectors = read_vectors(source, model.vocabulary.terms).scaled()
             # Ids 0 and 1 are padding and the unknown word, which no file has.
             model.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))

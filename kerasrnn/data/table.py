@@ -133,24 +133,26 @@ def _columns(
         raise DataError.at(
             path, 1, expected="a header of distinct names", got=f"{quote(repeated[0])} twice"
         )
-    found = {
-        "text": _column(path, header, "text", text, TEXT_COLUMNS),
-        "label": _column(path, header, "label", label, LABEL_COLUMNS),
-    }
-    for name, other in (("text", "label"), ("label", "text")):
-        if found[name] is None and found[other] is not None and len(header) == 2:
-            found[name] = 1 - found[other]
-        if found[name] is None:
+    text_column = _column(path, header, "text", text, TEXT_COLUMNS)
+    label_column = _column(path, header, "label", label, LABEL_COLUMNS)
+    if len(header) == 2:
+        if text_column is None and label_column is not None:
+            text_column = 1 - label_column
+        elif label_column is None and text_column is not None:
+            label_column = 1 - text_column
+    for name, column in (("text", text_column), ("label", label_column)):
+        if column is None:
             raise ValueError(
                 f"The {name} column of {os.fspath(path)} must be named with `{name}`. "
                 f"Expected one of {', '.join(header)}."
             )
-    if found["text"] == found["label"]:
+    assert text_column is not None and label_column is not None
+    if text_column == label_column:
         raise ValueError(
             f"The columns of texts and labels of {os.fspath(path)} must be two. "
-            f"Received {header[found['text'] or 0]!r} for both."
+            f"Received {header[text_column]!r} for both."
         )
-    return found["text"] or 0, found["label"] or 0
+    return text_column, label_column
 
 
 def _column(

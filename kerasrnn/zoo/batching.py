@@ -68,9 +68,7 @@ def batches_of(
         yield np.array(batch)
 
 
-def padded(
-    splits: np.ndarray, indices: np.ndarray, *flat: np.ndarray | None
-) -> list[np.ndarray | None]:
+def padded(splits: np.ndarray, indices: np.ndarray, *flat: np.ndarray | None) -> list[Any]:
     """Rows of some indices from arrays that hold all rows behind each other, padded with 0.
 
     Args:

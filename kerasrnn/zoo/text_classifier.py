@@ -184,7 +184,7 @@ class TextClassifier(ExampleTask):
                 f"`spelling` must be none where `unit` is characters. Received: {spelling!r}"
             )
         super().__init__(**kwargs)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "unit": unit,
             "cell": cell,
             "units": units,

@@ -4,10 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasrnn.data import DataError, LabelledText
+from kerasrnn.embeddings import read_vectors
 from kerasrnn.zoo import TextClassifier
 from tests.training.conftest import figures
 from training import classifier, common
@@ -206,7 +208,8 @@ def test_word_vectors_come_from_a_file(reviews, tmp_path):
     model = script.new_model(script.with_defaults(config, data), data)
     matrix = model.network.get_layer("token_embeddings").get_weights()[0]
     ids = model.vocabulary(["fine", "unseen", "other"]).numpy()
-    assert matrix[ids[0]].tolist() == [1, 2, 3] and matrix[ids[1]].tolist() == [4, 5, 6]
+    expected = read_vectors(path, ["fine", "unseen"]).scaled().matrix
+    np.testing.assert_allclose(matrix[ids[:2]], expected, rtol=1e-6)
     assert ids[2] == 1  # beyond the first two words
 
 
