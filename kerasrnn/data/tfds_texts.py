@@ -109,7 +109,7 @@ def _feature(
         scalar = getattr(feature, "shape", None) == ()
         return what == "label" and scalar and getattr(feature.np_dtype, "kind", "") in "iub"
 
-    fitting = [name for name, feature in features.items() if fits(feature)]
+    fitting = sorted(name for name, feature in features.items() if fits(feature))
     if wanted is not None:
         if wanted not in fitting:
             raise ValueError(

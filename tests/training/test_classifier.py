@@ -17,7 +17,7 @@ from training.attention_plot import drawable
 
 FLAGS = [
     *("--units", "6", "--token-dimension", "8", "--attention-units", "4"),
-    *("--batch-size", "8", "--learning-rate", "0.05", "--dropout", "0.1", "--epochs", "10"),
+    *("--batch-size", "8", "--learning-rate", "0.05", "--dropout", "0.1", "--epochs", "5"),
 ]
 GOOD = ["a fine film", "fine and moving", "moving ! a joy", "what a joy .", "so fine a joy"]
 BAD = ["a dull film", "dull and stale", "stale ! a bore", "what a bore .", "so dull a bore"]
@@ -42,7 +42,8 @@ def reviews(tmp_path_factory) -> Path:
 
 
 def arguments(reviews: Path, folder: Path) -> list[str]:
-    return [*FLAGS, "--data", str(reviews), "--label-column", "stars", "--out", str(folder)]
+    data = ["--data", str(reviews), "--validation", str(reviews), "--label-column", "stars"]
+    return [*FLAGS, *data, "--out", str(folder)]
 
 
 @pytest.fixture(scope="module")
