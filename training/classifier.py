@@ -62,6 +62,9 @@ class ClassifierConfig(TrainingConfig):
     vector_words: int = flag(
         10_000, "how many of the first words of --embeddings to know besides those of the data"
     )
+    vector_deviation: float | None = flag(
+        None, "standard deviation of the numbers of --embeddings; 1/√length by default"
+    )
     token_dimension: int | None = flag(
         None, "length of a word's or character's embedding without --embeddings"
     )
@@ -115,6 +118,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         "embeddings",
         "freeze_embeddings",
         "vector_words",
+        "vector_deviation",
         "token_dimension",
         "spelling",
         "character_units",
@@ -217,10 +221,11 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         )
         if config.embeddings:
             vectors = read_vectors(source, model.vocabulary.terms).scaled()
+            matrix = vectors.matrix
+            if config.vector_deviation is not None:
+                matrix = matrix * (config.vector_deviation * matrix.shape[1] ** 0.5)
             # Ids 0 and 1 are padding and the unknown word, which no file has.
-            model.set_word_vectors(
-                np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
-            )
+            model.set_word_vectors(np.pad(matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0)))
         return model
 
     def preset_overrides(self, config: ClassifierConfig) -> dict[str, Any]:

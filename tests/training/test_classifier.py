@@ -212,6 +212,10 @@ def test_word_vectors_come_from_a_file(reviews, tmp_path):
     expected = read_vectors(path, ["fine", "unseen"]).scaled().matrix
     np.testing.assert_allclose(matrix[ids[:2]], expected, rtol=1e-6)
     assert ids[2] == 1  # beyond the first two words
+    config.vector_deviation = 0.4
+    model = script.new_model(script.with_defaults(config, data), data)
+    matrix = model.network.get_layer("token_embeddings").get_weights()[0]
+    assert matrix[ids[:2]].std() == pytest.approx(0.4, rel=1e-5)
 
 
 def test_text_that_the_font_of_pictures_lacks():
