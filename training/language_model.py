@@ -228,9 +228,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             "output_dropout": filled(config.output_dropout),
         }
 
-    def for_preset(
-        self, config: LanguageModelConfig, model: LanguageModel
-    ) -> LanguageModelConfig:
+    def for_preset(self, config: LanguageModelConfig, model: LanguageModel) -> LanguageModelConfig:
         carry = config.carry
         if carry is None:
             carry = not (config.data == GREW_UP_IN or config.by_line)

@@ -1,4 +1,4 @@
-"""Readers of tagged sentences, and batches of like length.
+"""Readers of tagged sentences and labelled texts, and batches of like length.
 
 `parse_*` return lists of `TaggedSentence` and, but for TFDS, do not import TensorFlow; `read_*` are
 the same as `tf.data.Dataset`.
@@ -10,6 +10,8 @@ from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.grew_up_in import GrewUpIn, parse_grew_up_in
+from kerasrnn.data.labelled_texts import LabelledText, check_labels, to_text_dataset
+from kerasrnn.data.languages import parse_languages
 from kerasrnn.data.running_text import (
     load_running_texts,
     parse_python_sources,
@@ -18,13 +20,19 @@ from kerasrnn.data.running_text import (
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
+from kerasrnn.data.table import parse_table
+from kerasrnn.data.text_sources import load_texts
 from kerasrnn.data.tfds_reader import parse_tfds, read_tfds
+from kerasrnn.data.tfds_texts import UnlabelledError, parse_tfds_texts
 
 __all__ = [
     "DataError",
     "GrewUpIn",
+    "LabelledText",
     "TaggedSentence",
+    "UnlabelledError",
     "bucketed_batches",
+    "check_labels",
     "check_scheme",
     "check_tags",
     "convert_scheme",
@@ -32,16 +40,21 @@ __all__ = [
     "length_boundaries",
     "load_running_texts",
     "load_sentences",
+    "load_texts",
     "parse_conll",
     "parse_conllu",
     "parse_corpus",
     "parse_grew_up_in",
+    "parse_languages",
     "parse_python_sources",
+    "parse_table",
     "parse_tfds",
+    "parse_tfds_texts",
     "read_conll",
     "read_conllu",
     "read_corpus",
     "read_running_texts",
     "read_tfds",
     "to_dataset",
+    "to_text_dataset",
 ]

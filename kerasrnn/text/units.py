@@ -289,10 +289,9 @@ class TextUnits(TextLayer):
         """
         if self.level != "words":
             return pieces
-        close = (
-            tf.strings.regex_full_match(pieces, rf"(?:{_NO_SPACE_BEFORE})|")
-            | tf.strings.regex_full_match(previous, rf"(?:{_NO_SPACE_BEHIND})|")
-        )
+        close = tf.strings.regex_full_match(
+            pieces, rf"(?:{_NO_SPACE_BEFORE})|"
+        ) | tf.strings.regex_full_match(previous, rf"(?:{_NO_SPACE_BEHIND})|")
         return tf.strings.join([tf.where(close, "", " "), pieces])
 
     # === Config ===
@@ -321,6 +320,7 @@ def plain_texts(texts: Sequence[str | bytes]) -> list[str]:
     Args:
         texts: the texts.
     """
-    strings = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-               for text in texts]
+    strings = [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts
+    ]
     return [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in strings]

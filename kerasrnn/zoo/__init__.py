@@ -5,8 +5,10 @@ from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.text_classifier import Classification, TextClassifier, WeighedToken
 
 __all__ = [
+    "Classification",
     "Entity",
     "LanguageModel",
     "NextToken",
@@ -14,7 +16,9 @@ __all__ = [
     "SequenceTagger",
     "TaggedToken",
     "Task",
+    "TextClassifier",
     "TextScore",
+    "WeighedToken",
     "list_presets",
     "resolve_preset",
 ]

@@ -11,6 +11,7 @@ from kerasrnn.cells import cell_by_name
 from kerasrnn.layers import RNN, Bidirectional
 
 PADDING_ID = 0
+SPELLINGS = ("cnn", "rnn", "none")
 
 
 class _Spelling(keras.layers.Layer):

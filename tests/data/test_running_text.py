@@ -21,7 +21,7 @@ from kerasrnn.data.grew_up_in import speakers
 
 def test_a_file_is_one_text_and_its_lines_can_be_texts(tmp_path):
     path = tmp_path / "verse.txt"
-    path.write_bytes("Tyger, tyger\r\n\r\nburning bright\n".encode())
+    path.write_bytes(b"Tyger, tyger\r\n\r\nburning bright\n")
     assert load_running_texts(path) == ["Tyger, tyger\n\nburning bright\n"]
     assert load_running_texts(path, by_line=True) == ["Tyger, tyger", "burning bright"]
     zipped = tmp_path / "verse.txt.gz"

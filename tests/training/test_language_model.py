@@ -60,7 +60,9 @@ def test_the_folder_is_as_designed(finished):
     assert metrics["test"] == {}
     assert set(metrics["validation"]) == {"loss", "perplexity", "bits_per_char"}
     assert metrics["unit"] == "tokens"
-    losses = [float(row.split(",")[1]) for row in (finished / "history.csv").read_text().split()[1:]]
+    losses = [
+        float(row.split(",")[1]) for row in (finished / "history.csv").read_text().split()[1:]
+    ]
     assert losses[-1] < losses[0]
     settings = tomllib.loads((finished / "config.toml").read_text())["training"]
     assert settings["level"] == "characters" and settings["carry"] and not settings["bidirectional"]
