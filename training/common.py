@@ -83,6 +83,7 @@ class TrainingConfig:
     batch_size: int | None = flag(None, "examples in a batch; by the size of the data")
     learning_rate: float | None = flag(None, "Adam's largest step; by the size of the data")
     seed: int = flag(1, "decides initial weights, dropout and the order of the data")
+    patience: int | None = flag(None, "stop after as many epochs without a better figure")
     preset: str | None = flag(None, "start from a preset: a name, a folder, hf://owner/name")
     evaluate_only: bool = flag(False, "with --preset: measure it and stop")
     out: str | None = flag(None, "the run's folder; a new one under runs/ by default")
@@ -93,6 +94,41 @@ class TrainingConfig:
 
 
 Config = TypeVar("Config", bound=TrainingConfig)
+Value = TypeVar("Value")
+
+
+def filled(value: Value | None) -> Value:
+    """A setting that `with_defaults` of a script has filled in."""
+    if value is None:
+        raise ValueError("The settings have gaps; see `Script.with_defaults`.")
+    return value
+
+
+DATA_VARIABLE = "KERASRNN_DATA"
+
+
+def data_path(source: str) -> str:
+    """Where a source of data lies: as it is named, or else in the folder `KERASRNN_DATA`.
+
+    So a command or a preset's settings can name a file without saying where somebody keeps it.
+
+    Args:
+        source: a path, or a name such as `builtin:NAME` and `tfds:NAME`, which stays as it is.
+
+    Returns:
+        A path that exists where either of the two does, else `source` itself.
+
+    Example:
+
+    >>> from training.common import data_path
+    >>> data_path("builtin:entities")
+    'builtin:entities'
+    """
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder or os.path.isabs(source) or os.path.exists(source):
+        return source
+    elsewhere = os.path.join(folder, source)
+    return elsewhere if os.path.exists(elsewhere) else source
 
 
 def parse_config(
@@ -140,7 +176,7 @@ def parse_config(
         for key, value in explicit.items():
             if key not in _NOT_PART_OF_A_RUN and value != recorded.get(key, values[key]):
                 raise UsageError(
-                    f"--resume goes on with the settings of the run: {_flag_name(key)} is "
+                    f"--resume goes on with the settings of the run: {flag_name(key)} is "
                     f"{recorded.get(key, values[key])!r} there and {value!r} here."
                 )
         values.update(recorded)
@@ -156,11 +192,12 @@ def parse_config(
     for number in ("units", "depth", "epochs", "batch_size"):
         value = getattr(config, number)
         if value is not None and value < 1:
-            raise UsageError(f"{_flag_name(number)} must be at least 1. Received: {value}")
+            raise UsageError(f"{flag_name(number)} must be at least 1. Received: {value}")
     return config
 
 
-def _flag_name(name: str) -> str:
+def flag_name(name: str) -> str:
+    """A field of a configuration as it is written on the command line."""
     return "--" + name.replace("_", "-")
 
 
@@ -179,7 +216,7 @@ def _add_flag(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
             options["choices"] = field.metadata["choices"]
         else:
             options["metavar"] = {int: "N", float: "X"}.get(kind, "VALUE")
-    parser.add_argument(_flag_name(field.name), **options)
+    parser.add_argument(flag_name(field.name), **options)
 
 
 def _read_settings(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import importlib
 import json
 import os
 import platform
@@ -16,7 +17,7 @@ import statistics
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,37 @@ import tomlkit
 
 from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.presets import read_config, read_index
-from kerasrnn.zoo.sequence_tagger import SequenceTagger
+from kerasrnn.zoo.task import Task
 from training import zoo_readme
-from training.tagger import TaggerConfig, load_data
+from training.script import Script
+
+# The script that trains each class. They are imported when needed: each has extras of its own.
+SCRIPTS = {
+    "SequenceTagger": "tagger",
+    "TextClassifier": "classifier",
+    "LanguageModel": "language_model",
+    "EncoderDecoder": "encoder_decoder",
+    "MusicModel": "music",
+    "MemoryModel": "memory",
+}
 
 _CARD = ("summary", "data", "licence", "limits", "example", "command")
-_SERVING_BATCH = 32
+_PARTS = ("train", "validation", "test")
 _SERVING_SECONDS = 3.0
+
+
+def script_of(task: str) -> Script:
+    """The script that trains a class of models.
+
+    Args:
+        task: the name of the class.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if task not in SCRIPTS:
+        raise ValueError(f"No script trains {task!r}. Expected one of {', '.join(SCRIPTS)}.")
+    return importlib.import_module(f"training.{SCRIPTS[task]}").SCRIPT
 
 
 def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) -> Path:
@@ -57,33 +82,32 @@ def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) ->
         if other != settings[0]:
             raise ValueError(f"{run} has other settings than {runs[0]}.")
     folder = zoo / name
-    tagger = SequenceTagger.from_preset(runs[0] / "preset")
+    script = script_of(measured[0]["model"])
+    model = Task.from_preset(runs[0] / "preset")
     extra = {
         "training": settings[0],
         "card": {key: card[key] for key in _CARD if key != "summary"},
     }
-    tagger.save_to_preset(folder, weights_dtype="float16", extra=extra)
-    shipped = SequenceTagger.from_preset(folder)
-    data = load_data(TaggerConfig(**settings[0]))
-    parts = {"validation": data.validation, "test": data.test}
+    model.save_to_preset(folder, weights_dtype="float16", extra=extra)
+    shipped = Task.from_preset(folder)
+    config = script.config_class(**settings[0])
+    data = script.load_data(config)
+    parts = script.measure(shipped, data, config)
     metrics = {
         "model": measured[0]["model"],
         "dataset": measured[0]["dataset"],
         "parameters": measured[0]["parameters"],
         "hardware": hardware(),
         "date": datetime.date.today().isoformat(),
-        "runs": measured,
+        "runs": [_plain(run) for run in measured],
         "shipped": {
             "seed": measured[0]["seed"],
-            **{part: shipped.evaluate(rows) if rows else {} for part, rows in parts.items()},
+            **{part: parts.get(part, {}) for part in ("validation", "test")},
         },
         "speed": {
-            "training_words_per_second": round(
-                statistics.fmean(run["words_per_second"] for run in measured)
-            ),
-            "serving_words_per_second": round(
-                serving_speed(shipped, [" ".join(s.tokens) for s in data.validation])
-            ),
+            "unit": script.unit,
+            "training": round(statistics.fmean(run["units_per_second"] for run in measured)),
+            "serving": round(serving_speed(script, shipped, script.requests(shipped, data))),
         },
     }
     with replacing_file(folder / "metrics.json") as temporary:
@@ -102,30 +126,50 @@ def _settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def serving_speed(tagger: SequenceTagger, texts: Sequence[str]) -> float:
-    """Words a second of the exported model, called in this process with batches of raw text.
+def _plain(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's metrics with the figures of each part, without their details by label."""
+    return {
+        key: {k: v for k, v in value.items() if isinstance(v, int | float)}
+        if key in _PARTS
+        else value
+        for key, value in run.items()
+    }
+
+
+def serving_speed(script: Script, model: Task, requests: Sequence[Mapping[str, Any]]) -> float:
+    """What the exported model does in a second, called in this process.
 
     Args:
-        tagger: the model.
-        texts: the texts to serve, over and over.
+        script: the model's script; it says what is counted.
+        model: the model.
+        requests: the requests to `serving_default`, made over and over.
 
     Returns:
-        Words a second.
+        Units a second.
     """
     with tempfile.TemporaryDirectory() as place:
-        report = tagger.export(place, verify=False)
-        serve = tf.saved_model.load(str(report.path)).signatures["serving_default"]
-        batches = [
-            tf.constant(texts[begin : begin + _SERVING_BATCH])
-            for begin in range(0, len(texts), _SERVING_BATCH)
+        report = model.export(place, verify=False)
+        loaded = tf.saved_model.load(str(report.path))  # must stay alive as long as its signatures
+        serve = loaded.signatures["serving_default"]
+        dtypes = {name: spec.dtype for name, spec in serve.structured_input_signature[1].items()}
+        calls = [
+            {name: tf.constant(value, dtypes[name]) for name, value in request.items()}
+            for request in requests
         ]
-        for batch in batches:  # traced and warm
-            serve(text=batch)
-        words, begin = 0, time.perf_counter()
+
+        def units(call: Mapping[str, Any]) -> int:
+            response = serve(**call)
+            return script.served_units(
+                {name: value.numpy() for name, value in call.items()},
+                {name: value.numpy() for name, value in response.items()},
+            )
+
+        for call in calls:  # traced and warm
+            units(call)
+        done, begin = 0, time.perf_counter()
         while time.perf_counter() - begin < _SERVING_SECONDS:
-            for batch in batches:
-                words += int(tf.reduce_sum(serve(text=batch)["lengths"]))
-        return words / (time.perf_counter() - begin)
+            done += sum(units(call) for call in calls)
+        return done / (time.perf_counter() - begin)
 
 
 def hardware() -> str:

@@ -10,16 +10,41 @@ import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.presets import read_config, read_index
 
 ZOO = Path(__file__).resolve().parent.parent / "zoo"
 
-# The figure by which a preset of each class is judged, with its unit and how to print it.
-_FIGURES: dict[str, dict[str, tuple[str, float]]] = {
-    "SequenceTagger": {"f1": ("F1", 100), "accuracy": ("accuracy", 100)},
+
+class Figure(NamedTuple):
+    """How a metric is shown: its name, what it is multiplied by, and its format."""
+
+    title: str
+    scale: float = 1.0
+    form: str = ".1f"
+
+
+# The metrics of each class, first the one by which a preset is judged.
+_FIGURES: dict[str, dict[str, Figure]] = {
+    "SequenceTagger": {"f1": Figure("F1", 100), "accuracy": Figure("accuracy", 100)},
+    "TextClassifier": {
+        "accuracy": Figure("accuracy", 100),
+        "f1_macro": Figure("macro-averaged F1", 100),
+    },
+    "LanguageModel": {
+        "loss": Figure("nats a token", form=".3f"),
+        "bits_per_char": Figure("bits a character", form=".3f"),
+        "perplexity": Figure("perplexity", form=".2f"),
+    },
+    "EncoderDecoder": {"exact_match": Figure("exact match", 100, ".2f"), "bleu": Figure("BLEU")},
+    "MusicModel": {"nll": Figure("nats a frame", form=".2f")},
+    "MemoryModel": {
+        "mse": Figure("squared error", form=".1e"),
+        "loss": Figure("nats a step", form=".1e"),
+        "accuracy": Figure("accuracy", 100),
+    },
 }
 _PARTS = ("validation", "test")
 
@@ -50,13 +75,13 @@ def render(zoo: Path = ZOO) -> dict[Path, str]:
     return files
 
 
-def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:
+def spread(values: Sequence[float], scale: float = 1.0, form: str = ".1f") -> str:
     """A mean and a sample standard deviation, as `84.2 ± 0.7`.
 
     Args:
         values: the figure of each seed.
         scale: what to multiply figures by, such as 100 for per cent.
-        digits: decimal places.
+        form: the format of a number.
 
     Returns:
         The text; without a deviation for a single value.
@@ -68,8 +93,8 @@ def spread(values: Sequence[float], scale: float = 1.0, digits: int = 1) -> str:
     '85.0 ± 1.4'
     """
     scaled = [scale * value for value in values]
-    mean = f"{statistics.fmean(scaled):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
+    mean = format(statistics.fmean(scaled), form)
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(scaled):{form}}"
 
 
 def size_of(folder: Path) -> str:
@@ -82,48 +107,50 @@ def _table(rows: Sequence[str]) -> str:
     lines = [
         "# The zoo",
         "",
-        "Pretrained models, loaded by name: `SequenceTagger.from_preset(NAME)`. "
-        "This page is generated from the presets' `metrics.json` by "
+        "Pretrained models, loaded by name: `Task.from_preset(NAME)`, or `from_preset` of the "
+        "model's class. This page is generated from the presets' `metrics.json` by "
         "`python -m training.zoo_readme`.",
         "",
         "How to read the table: a figure is the mean and the standard deviation over the seeds, "
-        "measured by the command in the card; F1 and accuracy are in per cent. Parameters are all "
-        "weights, size is that of the preset's files. Words a second were measured on the hardware "
-        "that the card names, in training and as a SavedModel that takes raw text in batches of "
-        "32.",
+        "measured by the command in the card; F1, accuracy and exact match are in per cent. "
+        "Parameters are all weights, size is that of the preset's files. Speeds were measured on "
+        "the hardware that the card names, in training and as a SavedModel that takes raw inputs "
+        "in batches of 32.",
         "",
-        "| Preset | What it does | Figure | Seeds | Parameters | Size | Words/s training "
-        "| Words/s serving |",
-        "|---|---|---|---|---|---|---|---|",
+        "| Preset | Class | What it does | Figure | Seeds | Parameters | Size | Training, a second "
+        "| Serving, a second |",
+        "|---|---|---|---|---|---|---|---|---|",
         *rows,
     ]
     return "\n".join(lines) + "\n"
 
 
 def _row(name: str, folder: Path, entry: dict[str, str], metrics: dict[str, Any]) -> str:
-    runs = metrics["runs"]
-    figures = []
-    for part in reversed(_PARTS):
-        if runs[0].get(part):
-            figure, (title, scale) = next(iter(_figures(entry, runs[0][part]).items()))
-            values = [run[part][figure] for run in runs]
-            figures = [f"{title} {spread(values, scale)} ({part})"]
-            break
+    runs, speed = metrics["runs"], metrics["speed"]
+    part = _judged(runs)
+    name_of, figure = next(iter(_figures(entry, runs[0][part]).items()))
+    values = [run[part][name_of] for run in runs]
     cells = [
         f"[`{name}`]({name}/README.md)",
+        f"`{entry['class']}`",
         entry["summary"],
-        "; ".join(figures),
+        f"{figure.title} {spread(values, figure.scale, figure.form)} ({part})",
         str(len(runs)),
         f"{metrics['parameters']:,}",
         size_of(folder),
-        f"{metrics['speed']['training_words_per_second']:,.0f}",
-        f"{metrics['speed']['serving_words_per_second']:,.0f}",
+        f"{speed['training']:,.0f} {speed['unit']}",
+        f"{speed['serving']:,.0f} {speed['unit']}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _figures(entry: dict[str, str], part: dict[str, Any]) -> dict[str, tuple[str, float]]:
-    figures = dict(_FIGURES[entry["class"]])
+def _judged(runs: Sequence[dict[str, Any]]) -> str:
+    """The part of the data by whose figures a preset is judged: test data if there is any."""
+    return next(part for part in reversed(_PARTS) if runs[0].get(part))
+
+
+def _figures(entry: dict[str, str], part: dict[str, Any]) -> dict[str, Figure]:
+    figures = {name: f for name, f in _FIGURES[entry["class"]].items() if name in part}
     # Where every word counts by itself, F1 is accuracy by another name.
     if "f1" in part and part["f1"] == part["accuracy"]:
         figures.pop("f1")
@@ -152,29 +179,37 @@ def _card(
         "",
         "## Figures",
         "",
-        f"Mean and standard deviation over the seeds {seeds}, in per cent; the weights here are "
-        f"those of seed {metrics['shipped']['seed']}, and the last column is measured with them as "
-        "they are on disk.",
+        (
+            f"Mean and standard deviation over the seeds {seeds}"
+            if len(runs) > 1
+            else f"One run, with the seed {seeds}: there is no spread"
+        )
+        + "; F1, accuracy and exact match in per cent. The weights here are those of seed "
+        f"{metrics['shipped']['seed']}, and the last column is measured with them as they are on "
+        "disk.",
         "",
-        f"| Data | Figure | {len(runs)} seeds | These weights |",
+        f"| Data | Figure | {len(runs)} {'seeds' if len(runs) > 1 else 'seed'} | These weights |",
         "|---|---|---|---|",
     ]
     for part in _PARTS:
         if not runs[0].get(part):
             continue
-        for figure, (title, scale) in _figures(entry, runs[0][part]).items():
-            values = [run[part][figure] for run in runs]
-            shipped = scale * metrics["shipped"][part][figure]
-            lines.append(f"| {part} | {title} | {spread(values, scale)} | {shipped:.1f} |")
-    part = next(part for part in reversed(_PARTS) if runs[0].get(part))
-    lines += [
-        "",
-        f"By label, these weights, {part} data:",
-        "",
-        "| Label | Precision | Recall | F1 | Number |",
-        "|---|---|---|---|---|",
-    ]
-    for label, row in metrics["shipped"][part]["types"].items():
+        for name_of, figure in _figures(entry, runs[0][part]).items():
+            values = [run[part][name_of] for run in runs]
+            shipped = spread([metrics["shipped"][part][name_of]], figure.scale, figure.form)
+            seen = spread(values, figure.scale, figure.form)
+            lines.append(f"| {part} | {figure.title} | {seen} | {shipped} |")
+    part = _judged(runs)
+    types = metrics["shipped"][part].get("types", {})
+    if types:
+        lines += [
+            "",
+            f"By label, these weights, {part} data:",
+            "",
+            "| Label | Precision | Recall | F1 | Number |",
+            "|---|---|---|---|---|",
+        ]
+    for label, row in types.items():
         shares = " | ".join(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1"))
         lines.append(f"| {label} | {shares} | {row['support']} |")
     speed = metrics["speed"]
@@ -189,9 +224,8 @@ def _card(
         "",
         f"- {metrics['parameters']:,} parameters, {size_of(folder)} on disk",
         f"- {runs[0]['epochs']} epochs in {seconds:.0f} s, "
-        f"{speed['training_words_per_second']:,.0f} words a second in training",
-        f"- {speed['serving_words_per_second']:,.0f} words a second as a SavedModel, in batches of "
-        "32 texts",
+        f"{speed['training']:,.0f} {speed['unit']} a second in training",
+        f"- {speed['serving']:,.0f} {speed['unit']} a second as a SavedModel, in batches of 32",
         f"- measured on {metrics['hardware']}, {metrics['date']}",
     ]
     return "\n".join(lines) + "\n"

@@ -30,12 +30,12 @@ def conll(tmp_path_factory) -> Path:
 def no_export(monkeypatch):
     """Runs without their export, which takes most of the time of a small one."""
     monkeypatch.setattr(
-        "training.tagger.SequenceTagger.export", lambda *_, **__: SimpleNamespace(verified=False)
+        "kerasrnn.zoo.Task.export", lambda *_, **__: SimpleNamespace(verified=False)
     )
-    monkeypatch.setattr("training.tagger.serving_command", lambda *_: "")
+    monkeypatch.setattr("training.script.serving_command", lambda *_: "")
 
 
 def figures(folder: Path) -> dict:
     """`metrics.json` without what a clock decides."""
     metrics = json.loads((folder / "metrics.json").read_text())
-    return {k: v for k, v in metrics.items() if k not in ("seconds", "words_per_second")}
+    return {k: v for k, v in metrics.items() if k not in ("seconds", "units_per_second")}

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kerasrnn.zoo import SequenceTagger
 from tests.training.conftest import FLAGS, figures
-from training import common, tagger
+from training import common, publish, tagger
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -231,7 +231,40 @@ def test_a_preset_brings_its_own_network(finished, conll, tmp_path, capsys):
     assert "--preset brings its own network: --units" in capsys.readouterr().err
 
 
+def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "_SERVING_SECONDS", 0.1)
+    card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
+    folder = publish.publish("toy", [finished, finished], card, tmp_path)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert [run["seed"] for run in metrics["runs"]] == [1, 1]
+    assert metrics["speed"]["unit"] == "words"
+    assert min(metrics["speed"]["training"], metrics["speed"]["serving"]) > 0
+    share = f"{100 * metrics['runs'][0]['validation']['accuracy']:.1f}"
+    card_text = (folder / "README.md").read_text()
+    assert f"| validation | accuracy | {share} ± 0.0 | {share} |" in card_text
+    assert "[`toy`](toy/README.md)" in (tmp_path / "README.md").read_text()
+    # Half precision on disk; the answers are those of the run.
+    text = ["Ada lives in New York ."]
+    answers = [SequenceTagger.from_preset(f).predict(text) for f in (folder, finished / "preset")]
+    assert answers[0] == answers[1]
+
+
+def test_runs_with_other_settings_are_no_seeds_of_one_preset(finished, tmp_path):
+    other = shutil.copytree(finished, tmp_path / "other")
+    path = other / "preset" / "config.toml"
+    path.write_text(path.read_text().replace("epochs = 8", "epochs = 9"))
+    card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
+    with pytest.raises(ValueError, match="other settings"):
+        publish.publish("toy", [finished, other], card, tmp_path / "zoo")
+
+
 # === Data ===
+
+
+def test_data_is_also_looked_for_in_the_folder_of_data(conll, monkeypatch):
+    monkeypatch.setenv("KERASRNN_DATA", str(conll.parent))
+    data = tagger.SCRIPT.load_data(tagger.TaggerConfig(data=conll.name))
+    assert (len(data.train), data.source) == (43, conll.name)
 
 
 def test_an_unseen_tag_in_validation_is_named_before_training(conll, tmp_path, capsys):
@@ -267,13 +300,13 @@ def test_a_malformed_file_names_the_line(tmp_path, capsys):
 
 
 def test_without_validation_data_a_tenth_is_held_out(conll):
-    data = tagger.load_data(tagger.TaggerConfig(data=str(conll)))
+    data = tagger.SCRIPT.load_data(tagger.TaggerConfig(data=str(conll)))
     assert (len(data.train), len(data.validation), len(data.test)) == (43, 5, 0)
     assert data.scheme == "BIO"
 
 
 def test_the_embedded_corpus_has_its_own_splits():
-    data = tagger.load_data(tagger.TaggerConfig())
+    data = tagger.SCRIPT.load_data(tagger.TaggerConfig())
     assert data.source == "builtin:entities"
     assert min(len(data.train), len(data.validation), len(data.test)) > 50
 
@@ -336,8 +369,8 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
     config = tagger.TaggerConfig(
         data=str(conll), embeddings=str(tmp_path / "vectors.txt"), freeze_embeddings=freeze
     )
-    data = tagger.load_data(config)
-    model = tagger.make_tagger(tagger.with_defaults(config, data), data)
+    data = tagger.SCRIPT.load_data(config)
+    model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
     embeddings = model.network.get_layer("word_embeddings")
     assert embeddings.trainable is not freeze
     ids = model.vocabulary(["Rome", "1987"]).numpy()

@@ -1,0 +1,311 @@
+"""What every training script does, from its flags to the folder that it leaves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import keras
+from rich.console import Console
+
+from kerasrnn.serving import serving_command
+from kerasrnn.zoo import Task
+from training.common import (
+    RunCallback,
+    RunFolder,
+    TrainingConfig,
+    UsageError,
+    decaying_adam,
+    filled,
+    fit_run,
+    flag_name,
+    make_console,
+    parameters_of,
+    parse_config,
+    reporting_errors,
+    set_seeds,
+    settings_of,
+)
+
+
+class RunData(Protocol):
+    """What a script's `load_data` returns."""
+
+    source: str
+
+    def sizes(self) -> dict[str, int]:
+        """How much there is of each part, for `config.toml`."""
+        ...
+
+
+Config = TypeVar("Config", bound=TrainingConfig)
+Data = TypeVar("Data", bound=RunData)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is to be trained.
+
+    Attributes:
+        fit: called with `epochs`, `initial_epoch`, `callbacks` and `verbose`, as `model.fit`.
+        steps: how many batches an epoch has.
+        units: what an epoch reads, in the script's `unit`: its speed is counted in these.
+        monitor: the figure that says which weights are best, such as `val_f1`.
+        maximize: whether more of it is better.
+        figures: what to show of an epoch's logs, and how to call it.
+        optimizer: None for Adam with a rising and falling step size.
+        compile: further arguments of `compile`.
+    """
+
+    fit: Callable[..., Any]
+    steps: int
+    units: int
+    monitor: str
+    maximize: bool = True
+    figures: Mapping[str, str] = field(default_factory=dict)
+    optimizer: keras.optimizers.Optimizer | None = None
+    compile: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Script(ABC, Generic[Config, Data]):
+    """A training script: one for each model of the zoo.
+
+    A subclass says where data comes from and what the model is; the order of things is here: flags,
+    data, model, training with checkpoints, preset, export, figures, pictures, and a few answers.
+
+    Class attributes:
+        name: the script's name: it is started as `python -m training.NAME`.
+        description: a sentence for `--help`.
+        config_class: the flags.
+        task_class: the model.
+        unit: what speeds count, such as `words`.
+        network_flags: the names of the flags that describe the network; `--preset` brings its own.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    config_class: ClassVar[type[TrainingConfig]]
+    task_class: ClassVar[type[Task]]
+    unit: ClassVar[str]
+    network_flags: ClassVar[Sequence[str]] = ()
+
+    # === What a script says ===
+
+    @abstractmethod
+    def load_data(self, config: Config, *, hold_out: bool = True) -> Data:
+        """Read the data that the flags name.
+
+        Args:
+            config: the settings.
+            hold_out: whether to split off validation data where there is none.
+
+        Returns:
+            All parts of the data.
+
+        Raises:
+            ValueError: if data cannot be read; the file and line are named.
+        """
+
+    def with_defaults(self, config: Config, data: Data) -> Config:
+        """Fill in the settings that depend on the data.
+
+        Args:
+            config: the settings, None where the data decides.
+            data: the data.
+
+        Returns:
+            Settings without such gaps.
+        """
+        return config
+
+    @abstractmethod
+    def new_model(self, config: Config, data: Data) -> Task:
+        """A new model, not yet compiled.
+
+        Args:
+            config: the settings, without gaps.
+            data: the data; its training part gives the vocabularies.
+        """
+
+    def preset_overrides(self, config: Config) -> dict[str, Any]:
+        """Constructor arguments that replace those of `--preset`, such as `dropout`."""
+        return {}
+
+    def for_preset(self, config: Config, model: Task) -> Config:
+        """The settings with which data is read for a preset that is only measured."""
+        return config
+
+    def check(self, model: Task, config: Config, data: Data) -> None:
+        """Raise a ValueError, with the file's name, for data that the model cannot take."""
+
+    @abstractmethod
+    def describe(self, config: Config, data: Data, model: Task) -> str:
+        """Two lines on the data and the model, printed before the training."""
+
+    @abstractmethod
+    def plan(self, config: Config, data: Data, model: Task) -> Plan:
+        """How to train the model."""
+
+    @abstractmethod
+    def measure(self, model: Task, data: Data, config: Config) -> dict[str, dict[str, Any]]:
+        """The figures of the `train`, `validation` and `test` parts, empty where there is none."""
+
+    @abstractmethod
+    def draw(
+        self, folder: RunFolder, model: Task, data: Data, run: RunCallback, config: Config
+    ) -> None:
+        """Draw the pictures of a run into `folder.plots`, which exists."""
+
+    @abstractmethod
+    def show(self, console: Console, model: Task, data: Data, metrics: Mapping[str, Any]) -> None:
+        """Print the figures, and a few answers of the model."""
+
+    @abstractmethod
+    def requests(self, model: Task, data: Data) -> list[dict[str, Any]]:
+        """Requests to `serving_default`, each of at most 32 items, to measure its speed with."""
+
+    @abstractmethod
+    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+        """How many of `unit` a request to `serving_default` was."""
+
+    # === What all scripts do ===
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """Run the script.
+
+        Args:
+            arguments: the command line without the program's name; None for that of the process.
+        """
+        console = make_console()
+        config: Config | None = None
+        with reporting_errors(console, self.name, lambda: config.out if config else None):
+            config = parse_config(
+                self.config_class, arguments, name=self.name, description=self.description
+            )  # type: ignore[assignment]
+            assert config is not None
+            folder = RunFolder(config.out or "", resume=config.resume)
+            if config.evaluate_only:
+                self.evaluate(config, folder, console)
+            else:
+                self.train(config, folder, console)
+
+    def make_model(self, config: Config, data: Data) -> Task:
+        """The model to train: a new one, or the preset's.
+
+        Args:
+            config: the settings, without gaps.
+            data: the data.
+
+        Returns:
+            A model, not yet compiled.
+
+        Raises:
+            UsageError: if a flag describes the network while `--preset` brings one.
+        """
+        if not config.preset:
+            return self.new_model(config, data)
+        for name in self.network_flags:
+            if name in config.given:
+                raise UsageError(
+                    f"--preset brings its own network: {flag_name(name)} cannot be set."
+                )
+        return self.task_class.from_preset(config.preset, **self.preset_overrides(config))
+
+    def train(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
+        """Load data, train, save, export, measure, draw.
+
+        Args:
+            config: the settings.
+            folder: where everything goes.
+            console: where to print.
+
+        Returns:
+            The content of `metrics.json`.
+        """
+        set_seeds(config.seed)
+        data = self.load_data(config)
+        config = self.with_defaults(config, data)
+        folder.write_config(config, data=data.sizes())
+        model = self.make_model(config, data)
+        self.check(model, config, data)
+        plan = self.plan(config, data, model)
+        epochs = filled(config.epochs)
+        optimizer = plan.optimizer or decaying_adam(
+            filled(config.learning_rate), epochs * plan.steps
+        )
+        model.compile(optimizer, **plan.compile)
+        console.print(
+            f"{self.describe(config, data, model)}, {parameters_of(model):,} weights, "
+            f"seed {config.seed} → {config.out}",
+            highlight=False,
+            markup=False,
+        )
+        run = fit_run(
+            plan.fit,
+            model,
+            folder,
+            console,
+            epochs=epochs,
+            steps=plan.steps,
+            monitor=plan.monitor,
+            maximize=plan.maximize,
+            figures=plan.figures,
+            patience=config.patience,
+        )
+        # Best first: a preset and an export exist even if something goes wrong in a picture.
+        model.save_to_preset(folder.preset, extra={"training": settings_of(config)})
+        report = model.export(folder.savedmodel, version=1, overwrite=True)
+        metrics = {
+            **self._head(config, data, model),
+            "epochs": len(run.history),
+            "best_epoch": run.best_epoch,
+            "seconds": round(run.seconds, 1),
+            "unit": self.unit,
+            "units_per_second": round(plan.units * len(run.history) / max(run.seconds, 1e-9)),
+            **self.measure(model, data, config),
+        }
+        folder.write_metrics(metrics)
+        folder.plots.mkdir(exist_ok=True)
+        self.draw(folder, model, data, run, config)
+        self.show(console, model, data, metrics)
+        console.print(f"\n{report}", style="bold", highlight=False, markup=False, soft_wrap=True)
+        command = serving_command(folder.savedmodel, self.name)
+        console.print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
+        return metrics
+
+    def evaluate(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
+        """Measure a preset on all data that is given, and do nothing else.
+
+        Args:
+            config: the settings; `preset` is set.
+            folder: where `config.toml` and `metrics.json` go.
+            console: where to print.
+
+        Returns:
+            The content of `metrics.json`.
+        """
+        model = self.task_class.from_preset(config.preset or "")
+        config = self.for_preset(config, model)
+        data = self.load_data(config, hold_out=False)
+        self.check(model, config, data)
+        folder.write_config(config, data=data.sizes())
+        metrics = {
+            **self._head(config, data, model),
+            "epochs": 0,
+            "seconds": 0.0,
+            **self.measure(model, data, config),
+        }
+        folder.write_metrics(metrics)
+        self.show(console, model, data, metrics)
+        console.print(f"\n{folder.path / 'metrics.json'}", highlight=False)
+        return metrics
+
+    def _head(self, config: Config, data: Data, model: Task) -> dict[str, Any]:
+        return {
+            "model": type(model).__name__,
+            "dataset": data.source,
+            "seed": config.seed,
+            "parameters": parameters_of(model),
+        }
