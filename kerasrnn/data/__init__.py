@@ -17,6 +17,7 @@ from kerasrnn.data.piano_rolls import (
     load_piano_rolls,
     parse_chords,
     parse_mat,
+    piano_roll_splits,
     read_piano_rolls,
 )
 from kerasrnn.data.pitches import chords_of_roll, pitch_name, roll_of_chords
@@ -47,6 +48,7 @@ __all__ = [
     "parse_mat",
     "parse_midi",
     "parse_tfds",
+    "piano_roll_splits",
     "pitch_name",
     "read_conll",
     "read_conllu",

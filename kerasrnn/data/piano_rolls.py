@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 # What files call them.
 _NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
+_VARIABLES = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 _MIDI = (".mid", ".midi")
 _EXPECTED = (
     "builtin:chorales, builtin:counterpoint, or the path of a file (.mat, .json, .json.gz, .mid, "
@@ -87,6 +88,35 @@ def load_piano_rolls(
     raise ValueError(f"Unknown kind of file {name!r}. Expected {_EXPECTED}.")
 
 
+def piano_roll_splits(source: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Which splits a source of piano rolls has.
+
+    Args:
+        source: as in `load_piano_rolls`.
+
+    Returns:
+        Those of `train`, `validation` and `test` that it has; none if it is all of one.
+
+    Raises:
+        DataError, ValueError, ImportError: as `load_piano_rolls`.
+
+    Example:
+
+    >>> from kerasrnn.data import piano_roll_splits
+    >>> piano_roll_splits("builtin:counterpoint")
+    ('train', 'validation', 'test')
+    """
+    path = Path(source)
+    if path.is_dir():
+        return tuple(_folders(path))
+    ending = "".join(Path(path.name.removesuffix(".gz")).suffixes[-1:]).lower()
+    if path.exists() and ending == ".mat":
+        return tuple(name for name in SPLITS if _VARIABLES[name] in _matlab(path))
+    if path.exists() and ending == ".json":
+        return tuple(_json_splits(path, _json(path)))
+    return SPLITS if os.fspath(source).startswith("builtin:") else ()
+
+
 def read_piano_rolls(
     source: str | os.PathLike[str], *, split: str = "train", frames_per_beat: int = 2
 ) -> tf.data.Dataset:
@@ -114,13 +144,8 @@ def read_piano_rolls(
     rolls = load_piano_rolls(source, split=split, frames_per_beat=frames_per_beat)
     frames = tf.RaggedTensor.from_row_lengths(np.concatenate(rolls), [len(roll) for roll in rolls])
     dataset = tf.data.Dataset.from_tensor_slices({"roll": frames})
-    return dataset.map(
-        lambda element: {
-            "roll": element["roll"].to_tensor()
-            if isinstance(element["roll"], tf.RaggedTensor)
-            else tf.identity(element["roll"])
-        }
-    )
+    # A slice is specified as ragged, without a ragged axis left; `padded_batch` wants a tensor.
+    return dataset.map(lambda element: {"roll": tf.identity(element["roll"])})
 
 
 def parse_mat(path: str | os.PathLike[str], split: str = "train") -> list[np.ndarray]:
@@ -152,39 +177,42 @@ def parse_mat(path: str | os.PathLike[str], split: str = "train") -> list[np.nda
     >>> [roll.shape for roll in parse_mat("two.mat")]
     [(88, 88), (3, 88)]
     """
+    content = _matlab(path)
+    present = [name for name, variable in _VARIABLES.items() if variable in content]
+    if not present:
+        others = [name for name in content if not name.startswith("__")]
+        raise DataError.at(
+            path,
+            None,
+            expected=f"the variables {', '.join(_VARIABLES.values())}",
+            got=", ".join(others) or "none",
+        )
+    if split not in present:
+        raise _no_split(path, split, present)
+    cells = content[_VARIABLES[split]]
+    if cells.dtype != object or cells.size == 0:
+        raise DataError.at(
+            path,
+            None,
+            expected=f"{_VARIABLES[split]} to be cells with a piece in each",
+            got=f"{cells.dtype} {cells.shape}",
+        )
+    return [
+        check_roll(piece, f"{os.fspath(path)}, piece {number} of {_VARIABLES[split]}", path)
+        for number, piece in enumerate(cells.ravel(), start=1)
+    ]
+
+
+def _matlab(path: str | os.PathLike[str]) -> dict[str, Any]:
     io = require("scipy.io", "training", "Reading .mat files")
-    variables = {"train": "traindata", "validation": "validdata", "test": "testdata"}
     try:
-        content = io.loadmat(os.fspath(path))
+        return io.loadmat(os.fspath(path))
     except FileNotFoundError:
         raise DataError.at(path, None, expected="a file", got="nothing of that name") from None
     except (ValueError, TypeError, NotImplementedError, OSError, zlib.error) as error:
         raise DataError.at(
             path, None, expected="a MATLAB file of version 5 to 7.2", got=f"another ({error})"
         ) from error
-    present = [name for name, variable in variables.items() if variable in content]
-    if not present:
-        others = [name for name in content if not name.startswith("__")]
-        raise DataError.at(
-            path,
-            None,
-            expected=f"the variables {', '.join(variables.values())}",
-            got=", ".join(others) or "none",
-        )
-    if split not in present:
-        raise _no_split(path, split, present)
-    cells = content[variables[split]]
-    if cells.dtype != object or cells.size == 0:
-        raise DataError.at(
-            path,
-            None,
-            expected=f"{variables[split]} to be cells with a piece in each",
-            got=f"{cells.dtype} {cells.shape}",
-        )
-    return [
-        check_roll(piece, f"{os.fspath(path)}, piece {number} of {variables[split]}", path)
-        for number, piece in enumerate(cells.ravel(), start=1)
-    ]
 
 
 def parse_chords(path: str | os.PathLike[str], split: str = "train") -> list[np.ndarray]:
@@ -214,29 +242,39 @@ def parse_chords(path: str | os.PathLike[str], split: str = "train") -> list[np.
     >>> parse_chords("piece.json")[0].sum(axis=1).tolist()
     [3, 0, 1]
     """
-    text = "\n".join(read_lines(path))
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError.at(path, error.lineno, expected="JSON", got=f"{error.msg}") from error
-    pieces = content
+    pieces = content = _json(path)
     if isinstance(content, dict):
-        present = {
-            name: content[key] for name, keys in _NAMES.items() for key in keys if key in content
-        }
-        if not present:
-            raise DataError.at(
-                path,
-                None,
-                expected="the keys train, valid and test, or a list of pieces",
-                got=f"the keys {quote(', '.join(map(str, content)))}",
-            )
+        present = _json_splits(path, content)
         if split not in present:
             raise _no_split(path, split, list(present))
         pieces = present[split]
     if not isinstance(pieces, list) or not pieces:
         raise DataError.at(path, None, expected="a list of pieces", got=quote(repr(pieces)))
     return [_roll_of_json(piece, number, path) for number, piece in enumerate(pieces, start=1)]
+
+
+def _json(path: str | os.PathLike[str]) -> Any:
+    try:
+        return json.loads("\n".join(read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise DataError.at(path, error.lineno, expected="JSON", got=f"{error.msg}") from error
+
+
+def _json_splits(path: str | os.PathLike[str], content: Any) -> dict[str, Any]:
+    """The pieces of each split, none for a plain list."""
+    if not isinstance(content, dict):
+        return {}
+    present = {
+        name: content[key] for name, keys in _NAMES.items() for key in keys if key in content
+    }
+    if not present:
+        raise DataError.at(
+            path,
+            None,
+            expected="the keys train, valid and test, or a list of pieces",
+            got=f"the keys {quote(', '.join(map(str, content)))}",
+        )
+    return present
 
 
 def _roll_of_json(piece: Any, number: int, path: str | os.PathLike[str]) -> np.ndarray:
@@ -268,13 +306,17 @@ def _roll_of_json(piece: Any, number: int, path: str | os.PathLike[str]) -> np.n
     return roll_of_chords(chords)
 
 
-def _parse_folder(folder: Path, split: str, frames_per_beat: int) -> list[np.ndarray]:
-    parts = {
+def _folders(folder: Path) -> dict[str, Path]:
+    return {
         name: folder / key
         for name, keys in _NAMES.items()
         for key in keys
         if (folder / key).is_dir()
     }
+
+
+def _parse_folder(folder: Path, split: str, frames_per_beat: int) -> list[np.ndarray]:
+    parts = _folders(folder)
     if parts:
         if split not in parts:
             raise _no_split(folder, split, list(parts))
