@@ -235,8 +235,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
             piece,
             model.predict([piece])[0],
             model.nll([piece])[0],
-            f"What {model.settings['cell']} expected, frame by frame: a piece of the validation "
-            "data",
+            "What the model expected, frame by frame: a piece of the validation data",
         )
         beginnings, music = _continuations(model, data)
         music_plots.continuations(
