@@ -28,7 +28,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         root = module.partition(".")[0]
-        if error.name != root:
+        if (error.name or "").partition(".")[0] != root:
             raise  # it is there, and lacks something itself
         raise ImportError(
             f"{purpose} needs {root}. Install it: pip install 'kerasrnn[{extra}]', "
