@@ -1,13 +1,11 @@
-"""Polyphonic music with three cells, beside the figures of Chung et al. (2014).
+"""Measures three cells on the four data sets of polyphonic music of Chung et al. (2014).
 
 `python -m benchmarks.music` trains one model with independent outputs for each data set, cell and
 seed, as `python -m training.music` does with the same flags, and adds its metrics to
 `benchmarks/results/music.json`. What is there already is not done again.
 
-The published figures are negative log-likelihoods in nats a frame on the test split, table 2 of
-"Empirical Evaluation of Gated Recurrent Neural Networks on Sequence Modeling". Those measured here
-are on the validation split, which training and its choice of the best epoch have seen: they are not
-the same thing, and are compared for the order of magnitude.
+`python -m benchmarks.tables` writes the figures beside the published ones. Those are measured on
+the test split, these on the validation split, by which the best epoch was chosen.
 """
 
 from __future__ import annotations
@@ -36,13 +34,7 @@ from training.publish import hardware
 
 RESULTS = Path(__file__).resolve().parent / "results" / "music.json"
 
-# Nats a frame on the test split, quoted from memory and not yet checked against the paper.
-PUBLISHED = {
-    "JSB_Chorales": {"simple": 9.10, "gru": 8.54, "lstm": 8.67},
-    "Nottingham": {"simple": 3.13, "gru": 3.23, "lstm": 3.20},
-    "MuseData": {"simple": 6.23, "gru": 5.99, "lstm": 6.23},
-    "Piano_midi": {"simple": 9.03, "gru": 8.82, "lstm": 9.03},
-}
+DATASETS = ("JSB_Chorales", "Nottingham", "MuseData", "Piano_midi")
 CELLS = ("simple", "gru", "lstm")
 
 _ALL = ("--outputs", "independent", "--batch-size", "16")
@@ -64,7 +56,7 @@ def flags_of(dataset: str, cell: str, seed: int) -> list[str]:
     """The flags of `python -m training.music` for one figure.
 
     Args:
-        dataset: a name in `PUBLISHED`.
+        dataset: one of `DATASETS`.
         cell: one of `CELLS`.
         seed: the seed.
 
@@ -79,7 +71,7 @@ def measure(dataset: str, cell: str, seed: int) -> dict[str, Any]:
     """Train one model and measure it; the figures are those of the command, without its export.
 
     Args:
-        dataset: a name in `PUBLISHED`.
+        dataset: one of `DATASETS`.
         cell: one of `CELLS`.
         seed: the seed.
 
@@ -150,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m benchmarks.music",
         description="Train the models of the table. KERASRNN_DATA names the folder of music/*.mat.",
     )
-    parser.add_argument("--datasets", nargs="+", choices=tuple(PUBLISHED), default=list(PUBLISHED))
-    parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS)
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE")
     options = parser.parse_args(arguments)
@@ -168,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 results["runs"] = sorted(
                     [*results["runs"], run],
                     key=lambda run: (
-                        list(PUBLISHED).index(run["dataset"]),
+                        DATASETS.index(run["dataset"]),
                         run["cell"],
                         run["seed"],
                     ),
@@ -178,8 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
                     temporary.write_text(text, encoding="utf-8")
                 print(
-                    f"{dataset}, {cell}, seed {seed}: {run['validation']['nll']:.2f} nats a frame "
-                    f"(published, on the test split: {PUBLISHED[dataset][cell]:.2f})"
+                    f"{dataset}, {cell}, seed {seed}: {run['validation']['nll']:.2f} nats a frame"
                 )
 
 
