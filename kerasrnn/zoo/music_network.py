@@ -77,7 +77,8 @@ class IndependentKeys(keras.layers.Layer):
             `(…, keys)`.
         """
         probabilities = ops.sigmoid(self(hidden) / temperature)
-        return ops.cast(uniforms < probabilities, probabilities.dtype), probabilities
+        sounds = ops.cast(uniforms, probabilities.dtype) < probabilities
+        return ops.cast(sounds, probabilities.dtype), probabilities
 
     def marginals(self, hidden: Any) -> Any:
         """The probability that each key sounds, whatever the others do.
