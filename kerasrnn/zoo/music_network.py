@@ -17,9 +17,6 @@ from kerasrnn.layers import DeepRNN
 KEYS = 88
 OUTPUTS = ("independent", "nade")
 
-# The score of a key before anything is learnt: of 88 keys, about four sound.
-_SILENCE = -3.0
-
 # How many chords stand for all chords where probabilities cannot be computed exactly.
 _DRAWS = 32
 
@@ -50,12 +47,7 @@ class IndependentKeys(keras.layers.Layer):
         super().__init__(**kwargs)
         self.keys = keys
         self.supports_masking = True
-        self.key_scores = keras.layers.Dense(
-            keys,
-            bias_initializer=keras.initializers.Constant(_SILENCE),
-            dtype=self.dtype_policy,
-            name="key_scores",
-        )
+        self.key_scores = keras.layers.Dense(keys, dtype=self.dtype_policy, name="key_scores")
 
     def build(self, hidden_shape: Any, chords_shape: Any = None) -> None:
         self.key_scores.build(hidden_shape)
@@ -149,12 +141,7 @@ class NADE(keras.layers.Layer):
         self.units = units
         self.keys = keys
         self.supports_masking = True
-        self.key_scores = keras.layers.Dense(
-            keys,
-            bias_initializer=keras.initializers.Constant(_SILENCE),
-            dtype=self.dtype_policy,
-            name="key_scores",
-        )
+        self.key_scores = keras.layers.Dense(keys, dtype=self.dtype_policy, name="key_scores")
         self.unit_scores = keras.layers.Dense(units, dtype=self.dtype_policy, name="unit_scores")
 
     def build(self, hidden_shape: Any, chords_shape: Any = None) -> None:
