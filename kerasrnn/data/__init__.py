@@ -1,12 +1,15 @@
 """Readers of tagged sentences and labelled texts, and batches of like length.
+"""Readers of tagged sentences and of piano rolls, and batches of like length.
 
-`parse_*` return lists of `TaggedSentence` and, but for TFDS, do not import TensorFlow; `read_*` are
+`parse_*` return lists and, but for TFDS, do not import TensorFlow; `read_*` are
 the same as `tf.data.Dataset`.
 """
 
+from kerasrnn.data.chorales import parse_chorales
 from kerasrnn.data.conll import parse_conll, read_conll
 from kerasrnn.data.conllu import parse_conllu, read_conllu
 from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
+from kerasrnn.data.counterpoint import parse_counterpoint
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.grew_up_in import GrewUpIn, parse_grew_up_in
@@ -17,6 +20,16 @@ from kerasrnn.data.running_text import (
     parse_python_sources,
     read_running_texts,
 )
+from kerasrnn.data.midi import parse_midi, write_midi
+from kerasrnn.data.piano_rolls import (
+    check_roll,
+    load_piano_rolls,
+    parse_chords,
+    parse_mat,
+    piano_roll_splits,
+    read_piano_rolls,
+)
+from kerasrnn.data.pitches import chords_of_roll, pitch_name, roll_of_chords
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
@@ -33,8 +46,10 @@ __all__ = [
     "UnlabelledError",
     "bucketed_batches",
     "check_labels",
+    "check_roll",
     "check_scheme",
     "check_tags",
+    "chords_of_roll",
     "convert_scheme",
     "infer_scheme",
     "length_boundaries",
@@ -54,7 +69,26 @@ __all__ = [
     "read_conllu",
     "read_corpus",
     "read_running_texts",
+    "load_piano_rolls",
+    "load_sentences",
+    "parse_chorales",
+    "parse_chords",
+    "parse_conll",
+    "parse_conllu",
+    "parse_corpus",
+    "parse_counterpoint",
+    "parse_mat",
+    "parse_midi",
+    "parse_tfds",
+    "piano_roll_splits",
+    "pitch_name",
+    "read_conll",
+    "read_conllu",
+    "read_corpus",
+    "read_piano_rolls",
     "read_tfds",
+    "roll_of_chords",
     "to_dataset",
     "to_text_dataset",
+    "write_midi",
 ]

@@ -2,6 +2,7 @@
 
 from kerasrnn.text import Entity
 from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
+from kerasrnn.zoo.music_model import MusicModel
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
@@ -12,6 +13,7 @@ __all__ = [
     "Entity",
     "LanguageModel",
     "NextToken",
+    "MusicModel",
     "Preset",
     "SequenceTagger",
     "TaggedToken",
