@@ -9,6 +9,15 @@ from kerasrnn.data.conllu import parse_conllu, read_conllu
 from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
 from kerasrnn.data.errors import DataError
+from kerasrnn.data.memory_tasks import (
+    MemoryExamples,
+    adding,
+    copy_memory,
+    digit_rows,
+    embedded_reber,
+    fresh_batches,
+    temporal_order,
+)
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
@@ -16,11 +25,17 @@ from kerasrnn.data.tfds_reader import parse_tfds, read_tfds
 
 __all__ = [
     "DataError",
+    "MemoryExamples",
     "TaggedSentence",
+    "adding",
     "bucketed_batches",
     "check_scheme",
     "check_tags",
     "convert_scheme",
+    "copy_memory",
+    "digit_rows",
+    "embedded_reber",
+    "fresh_batches",
     "infer_scheme",
     "length_boundaries",
     "load_sentences",
@@ -32,5 +47,6 @@ __all__ = [
     "read_conllu",
     "read_corpus",
     "read_tfds",
+    "temporal_order",
     "to_dataset",
 ]
