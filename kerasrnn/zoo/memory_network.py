@@ -89,6 +89,48 @@ class Features(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
+class OrthogonalGates(keras.initializers.Initializer):
+    """An orthogonal matrix for each gate, side by side.
+
+    Keras's `Orthogonal` makes one matrix of all gates with orthogonal rows: each gate's part of it
+    then shrinks what it is multiplied with, to half for the four of an LSTM. What is to be kept
+    through many products should not shrink (Henaff et al. 2016, "Recurrent Orthogonal Networks and
+    Long-Memory Tasks").
+
+    Args:
+        seed: an integer, or a `keras.random.SeedGenerator`; None draws one.
+
+    Example:
+
+    >>> import keras
+    >>> from kerasrnn.zoo.memory_network import OrthogonalGates
+    >>> W = OrthogonalGates(seed=1)((4, 8))
+    >>> product = keras.ops.matmul(W[:, 4:], keras.ops.transpose(W[:, 4:]))
+    >>> bool(keras.ops.all(keras.ops.abs(product - keras.ops.eye(4)) < 1e-5))
+    True
+    """
+
+    def __init__(self, seed: Any = None) -> None:
+        self.seed = seed
+        # One matrix for all gates would make them equal: a generator gives each its own.
+        self._generator = (
+            seed
+            if isinstance(seed, keras.random.SeedGenerator)
+            else keras.random.SeedGenerator(seed)
+        )
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """The matrix `(units, gates · units)`."""
+        units, columns = shape
+        one = keras.initializers.Orthogonal(seed=self._generator)
+        gates = [one((units, units), dtype=dtype) for _ in range(columns // units)]
+        return ops.concatenate(gates, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": keras.saving.serialize_keras_object(self.seed)}
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
 class MemoryNetwork(keras.Model):
     r"""Reads a sequence of numbers or symbols and answers at its end or at each of its steps.
 
@@ -100,7 +142,8 @@ class MemoryNetwork(keras.Model):
 
     A one-hot vector selects one row of the input's weights. That row is all that is summed up, so
     these rows are drawn with a standard deviation of 1, as embeddings are, and not of
-    √(2 / (inputs + units)): otherwise what is to be remembered begins as a whisper.
+    √(2 / (inputs + units)): otherwise what is to be remembered begins as a whisper. Recurrent
+    weights are `OrthogonalGates`.
 
     Args:
         reads: `numbers` or `symbols`.
@@ -158,7 +201,7 @@ class MemoryNetwork(keras.Model):
         dtype = kwargs.pop("dtype", None)
         each_step = answers == "symbols"
         symbols = reads == "symbols"
-        initial: dict[str, Any] = {}
+        initial: dict[str, Any] = {"recurrent_initializer": OrthogonalGates()}
         if chrono_length is not None:
             initial["bias_initializer"] = Chrono(chrono_length)
 
