@@ -143,7 +143,7 @@ def _solved_after(folder: Path, settings: Mapping[str, Any], count: int) -> int 
         last = [float(rows[-1]["val_solved"])]
     else:
         window = -(-2000 // count)  # epochs, rounded up
-        last = [float(row["solved"]) for row in rows[-window:]]
+        last = [0.0] * (window - len(rows)) + [float(row["solved"]) for row in rows[-window:]]
     return len(rows) * count if all(share == 1 for share in last) else None
 
 

@@ -162,6 +162,7 @@ class MemoryConfig(TrainingConfig):
     recurrent_dropout: float = flag(0.0, "share of the state dropped, one mask for a sequence")
     clip_norm: float = flag(1.0, "joint norm to which gradients are clipped")
     floor: float = flag(0.02, "the last step size as a share of the largest; 1 for no decay")
+    xla: bool = flag(True, "compile training steps with XLA; without it, a run starts sooner")
     until_solved: bool = flag(
         False, f"stop when the {SOLVED_SEQUENCES} latest sequences, or all of --fixed, were right"
     )
@@ -378,6 +379,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
                 floor=config.floor,
                 clip_norm=config.clip_norm,
             ),
+            compile={"jit_compile": config.xla},
         )
 
     # === Results ===
@@ -513,9 +515,7 @@ def _task_of(config: MemoryConfig) -> str | None:
                 f"{', '.join(BUILTIN + task for task in TASKS)}, or a file .npz."
             )
         if config.task not in (None, name):
-            raise UsageError(
-                f"--task {config.task} and --data {config.data} contradict each other."
-            )
+            raise UsageError(f"--task {config.task} and --data {config.data} cannot go together.")
         return name
     if config.data.startswith("tfds:"):
         raise UsageError(

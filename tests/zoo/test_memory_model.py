@@ -150,7 +150,7 @@ def test_figures_of_a_grammar(rng):
 
 def test_it_learns_to_add():
     model = MemoryModel.from_examples(EXAMPLES["number"], cell="gru", units=12)
-    model.compile(keras.optimizers.Adam(0.02))
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
     batches = fresh_batches(lambda n, seed: adding(n, length=6, seed=seed), 32, steps=150)
     test = adding(200, length=6, seed=99)
     before = model.evaluate(test)
@@ -164,13 +164,12 @@ def test_it_learns_to_add():
     assert set(history) == {"loss", "solved", "val_loss", "val_mse", "val_solved"}
 
 
-@pytest.mark.parametrize("cell", ["simple", "simplified_gru", "gru", "lstm"])
-def test_every_cell_is_trained_with_and_without_xla(cell):
+def test_xla_changes_nothing_but_the_time():
     examples = EXAMPLES["label"]
     losses = []
     for jit_compile in (True, False):
         keras.utils.set_random_seed(1)
-        model = make("label", cell=cell, units=4)
+        model = make("label", cell="gru", units=4)
         model.compile("sgd", jit_compile=jit_compile)
         history = model.fit(examples, epochs=2, batch_size=6, seed=1, verbose=0).history
         losses.append(history["loss"])
