@@ -82,9 +82,9 @@ EXPERIMENTS = (
         "training sequences until solved",
         "--task temporal_order --until-solved --cell gru --units 32 --sequences 512 "
         "--epochs 60 --batch-size 16 --learning-rate 0.01 --floor 0.2",
-        "Solved, as in the paper: the latest 2,000 training sequences, each judged before the "
-        "weights were changed for it, had every output within 0.3 of its target; these 2,000 "
-        "(here 2,048) are among the sequences counted. The paper's outputs are logistic, ours a "
+        "Solved, by the paper's criterion: the latest 2,000 training sequences, each judged before "
+        "the weights were changed for it, had every output within 0.3 of its target; these (here "
+        "2,048) are among the sequences counted. The paper's outputs are logistic, ours a "
         "softmax.",
     ),
     Experiment(

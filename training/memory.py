@@ -216,11 +216,11 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
             if config.fixed is False or config.sequences is not None:
                 raise UsageError("The digits are always the same: no --sequences, no --no-fixed.")
             pixels = task == "digits_pixels"
-            parts = [
+            train, validation, test = (
                 digit_rows(pixel_by_pixel=pixels, split=split)
                 for split in ("train", "validation", "test")
-            ]
-            return MemoryData(*parts, f"{BUILTIN}{task}", task, None)
+            )
+            return MemoryData(train, validation, test, f"{BUILTIN}{task}", task, None)
 
         generated = TASKS[task]
         length = config.length or generated.length

@@ -365,7 +365,7 @@ def temporal_order(
 
 REBER_SYMBOLS = ("B", "T", "S", "X", "P", "V", "E")
 # The symbols that may follow in each state, and the state that each leads to.
-_REBER = (
+_REBER: tuple[dict[str, int], ...] = (
     {"B": 1},
     {"T": 2, "P": 3},
     {"S": 2, "X": 4},
@@ -415,7 +415,7 @@ def embedded_reber(count: int, *, distinct: bool = False, seed: Seed = 0) -> Mem
     _check_at_least("count", count, 1)
     generator = np.random.default_rng(seed)
     seen: dict[str, list[str]] = {}
-    strings = []
+    strings: list[str] = []
     while len(strings) < count:
         string, follow = _reber_string(generator)
         if distinct and string in seen:

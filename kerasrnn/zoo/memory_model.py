@@ -121,7 +121,7 @@ class MemoryModel(Task):
         _check_names("symbols", symbols, input_size if reads == "symbols" else 0)
         _check_names("labels", labels, output_size if answers != "number" else 0)
         super().__init__(**kwargs)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "reads": reads,
             "input_size": input_size,
             "answers": answers,
@@ -339,8 +339,9 @@ class MemoryModel(Task):
         check_positive("batch_size", batch_size)
         validation = None
         if validation_data is not None:
-            pair = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-            validation = self._checked(*pair, argument="validation_data")
+            paired = isinstance(validation_data, tuple)
+            val_x, val_y = validation_data if paired else (validation_data, None)
+            validation = self._checked(val_x, val_y, "validation_data")
         if not isinstance(x, tf.data.Dataset):
             examples = self._checked(x, y)
             steps_per_epoch = -(-len(examples) // batch_size)
