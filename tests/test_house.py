@@ -30,7 +30,7 @@ STOREYS = [
 STOREY = {name: number for number, row in enumerate(STOREYS) for name in row}
 
 # What is imported under another name than it is installed by.
-DISTRIBUTIONS = {"tensorflow_datasets": "tensorflow-datasets"}
+DISTRIBUTIONS = {"tensorflow_datasets": "tensorflow-datasets", "sklearn": "scikit-learn"}
 # TensorFlow Datasets imports it without declaring it.
 NOT_IMPORTED = {"importlib_resources"}
 MAXIMUM_BYTES = 8_000_000
