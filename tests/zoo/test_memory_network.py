@@ -39,8 +39,10 @@ def run(network, inputs) -> np.ndarray:
     return ops.convert_to_numpy(network(inputs, training=False))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("kind", "cell"),
+    [("symbols_symbols", cell) for cell in CELLS] + [(kind, "gru") for kind in list(KINDS)[:3]],
+)
 def test_the_equations(rng, kind, cell):
     """One-hot symbols or plain numbers, the cell's equations step by step, then W h + b."""
     network = make(kind, cell=cell)
@@ -56,8 +58,10 @@ def test_the_equations(rng, kind, cell):
     np.testing.assert_allclose(run(network, inputs), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "bidirectional"),
+    [("numbers_number", False), ("symbols_label", True), ("symbols_symbols", False)],
+)
 def test_padding_and_neighbours_change_nothing(rng, kind, bidirectional):
     network = make(kind, padded=True, depth=2, bidirectional=bidirectional)
     inputs = sequences(rng, kind, lengths=(9, 4, 1), time=9)
@@ -69,14 +73,13 @@ def test_padding_and_neighbours_change_nothing(rng, kind, bidirectional):
         np.testing.assert_allclose(alone, beside, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("kind", "cell"), [("numbers_number", "gru"), ("symbols_symbols", "lstm")])
 def test_step_by_step_gives_what_the_whole_sequence_gives(rng, kind, cell):
     network = make(kind, cell=cell, depth=2)
     inputs = sequences(rng, kind)
     states = network.initial_states(3)
     assert len(states) == 2 * (2 if cell == "lstm" else 1)
-    for t in range(7):
+    for t in range(3):
         scores, states = network.step(ops.convert_to_tensor(inputs[:, t]), states)
         whole = run(network, inputs[:, : t + 1])
         expected = whole[:, -1] if kind == "symbols_symbols" else whole
