@@ -620,7 +620,13 @@ def fit_run(
 
 
 def decaying_adam(
-    learning_rate: float, steps: int, *, warmup: float = 0.05, floor: float = 0.02, **kwargs: Any
+    learning_rate: float,
+    steps: int,
+    *,
+    warmup: float = 0.05,
+    floor: float = 0.02,
+    clip_norm: float = 5.0,
+    **kwargs: Any,
 ) -> keras.optimizers.Optimizer:
     """Adam whose step size rises for a short time and then falls along a cosine.
 
@@ -629,10 +635,11 @@ def decaying_adam(
         steps: all batches of the training.
         warmup: the share of the steps in which it rises from zero.
         floor: where it ends, as a share of the highest.
+        clip_norm: the joint norm to which gradients are clipped.
         **kwargs: passed to `keras.optimizers.Adam`.
 
     Returns:
-        The optimizer. Gradients are clipped to a joint norm of 5.
+        The optimizer.
     """
     rising = max(1, int(steps * warmup))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -642,7 +649,7 @@ def decaying_adam(
         warmup_target=learning_rate,
         warmup_steps=rising,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=5.0, **kwargs)
+    return keras.optimizers.Adam(schedule, global_clipnorm=clip_norm, **kwargs)
 
 
 def set_seeds(seed: int) -> None:

@@ -30,6 +30,15 @@ from kerasrnn.data.piano_rolls import (
     read_piano_rolls,
 )
 from kerasrnn.data.pitches import chords_of_roll, pitch_name, roll_of_chords
+from kerasrnn.data.memory_tasks import (
+    MemoryExamples,
+    adding,
+    copy_memory,
+    digit_rows,
+    embedded_reber,
+    fresh_batches,
+    temporal_order,
+)
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
@@ -44,6 +53,9 @@ __all__ = [
     "LabelledText",
     "TaggedSentence",
     "UnlabelledError",
+    "MemoryExamples",
+    "TaggedSentence",
+    "adding",
     "bucketed_batches",
     "check_labels",
     "check_roll",
@@ -51,6 +63,10 @@ __all__ = [
     "check_tags",
     "chords_of_roll",
     "convert_scheme",
+    "copy_memory",
+    "digit_rows",
+    "embedded_reber",
+    "fresh_batches",
     "infer_scheme",
     "length_boundaries",
     "load_running_texts",
@@ -88,6 +104,7 @@ __all__ = [
     "read_piano_rolls",
     "read_tfds",
     "roll_of_chords",
+    "temporal_order",
     "to_dataset",
     "to_text_dataset",
     "write_midi",

@@ -3,6 +3,7 @@
 from kerasrnn.text import Entity
 from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.music_model import MusicModel
+from kerasrnn.zoo.memory_model import MemoryModel
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
@@ -14,6 +15,7 @@ __all__ = [
     "LanguageModel",
     "NextToken",
     "MusicModel",
+    "MemoryModel",
     "Preset",
     "SequenceTagger",
     "TaggedToken",
