@@ -1,6 +1,7 @@
 """Tokenising, vocabularies and tag inventories, as Keras layers that export into the graph."""
 
 from kerasrnn.text.characters import CharacterIds
+from kerasrnn.text.pieces import CharacterPieces, WordPieces
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
 from kerasrnn.text.tags import TagInventory
 from kerasrnn.text.tokenizer import Token, Tokenizer
@@ -8,11 +9,13 @@ from kerasrnn.text.vocabulary import Vocabulary
 
 __all__ = [
     "CharacterIds",
+    "CharacterPieces",
     "Entity",
     "TagInventory",
     "Token",
     "Tokenizer",
     "Vocabulary",
+    "WordPieces",
     "entities_from_tags",
     "spans",
 ]

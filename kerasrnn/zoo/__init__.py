@@ -1,11 +1,15 @@
 """The zoo: task models, each with its text side, its training and its presets."""
 
 from kerasrnn.text import Entity
+from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
 
 __all__ = [
+    "Alignment",
+    "Candidate",
+    "EncoderDecoder",
     "Entity",
     "Preset",
     "SequenceTagger",
