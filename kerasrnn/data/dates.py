@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 SPLITS = {"test": 1_000, "validation": 1_000, "train": 20_000}
 
-# What `builtin:dates` writes dates in: 25 languages, some as several countries write them.
+# What `builtin:dates` writes dates in: 28 languages, some as several countries write them.
 LOCALES = (
     *("en_US", "en_GB", "en_CA", "en_AU", "en_IN", "en_ZA"),
     *("de", "fr", "es", "pt_BR", "pt_PT", "it", "nl", "ca", "ro"),
@@ -31,7 +31,7 @@ _WIDTHS = ("short", "medium", "long", "full")
 # CLDR's names of the combinations that have a year, a month and a day, with or without a weekday.
 _SKELETON = re.compile(r"y+M+E*d+")
 _FIELD = re.compile(r"'[^']*'|([yMLdEc])\1*")
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b(?: of\b)?")
+_ORDINAL = re.compile(r"(?:\bthe )?(\d+)(?:st|nd|rd|th)\b(?: of\b)?")
 _COMMAS = re.compile(r"[,،、]")
 
 
@@ -59,15 +59,17 @@ def parse_dates(
     long and full, and further combinations of year, month, day and weekday. One text in ten has
     lost its commas, one in ten is in small letters and one in twenty in capitals (Turkish, whose
     letter i has its own rules, keeps its case). In English, one date in four with the month as a
-    word has an ordinal: `4th of March 2020`, `March 4th, 2020`.
+    word has an ordinal: `March 4th, 2020`, `4th March 2020`, `the 4th of March 2020`.
 
     Years run from 1800 to 2199; a year of two digits always lies in 1969 to 2068, as in POSIX.
 
     **Ambiguous dates are left out.** `3/4/2020` is the 4th of March in the United States and the
-    3rd of April in most other places; `5 listopada` is in November in Polish and in October in
-    Croatian. A text stays only if no format of any of the locales reads another date in it. So
+    3rd of April in most other places; `5 listopada` is in November in Polish and, but for full
+    stops, in October in Croatian. A text stays only if no format of any of the locales reads
+    another date in it, commas, full stops behind words, and capitals not regarded. So
     `3/14/2020`, `14/3/2020` and `3/3/2020` are in the data, `3/4/2020` is not, unless all of the
-    locales agree on the order. Weekdays are not used to tell dates apart, although they could be.
+    locales agree on the order. Which weekday a date falls on does not count: it could tell dates
+    apart, but who reads `Wed, 3/4/2020` looks at no calendar.
 
     No text comes twice, in one split or in two. Which texts there are depends on the version of
     CLDR, and so on that of Babel.
@@ -75,7 +77,7 @@ def parse_dates(
     Args:
         split: `train` (20,000), `validation` (1,000) or `test` (1,000).
         locales: names of locales, such as `fr` or `pt_BR`; `en` stands for English as several
-            countries write it. None for those of `LOCALES`, 25 languages. Each language is drawn
+            countries write it. None for those of `LOCALES`, 28 languages. Each language is drawn
             as often as any other.
         size: how many examples, if not as many as above. Those of `train` come last, so that
             another size of `train` leaves the other splits as they are.
@@ -189,8 +191,10 @@ def _varied(generator: random.Random, pattern: _Pattern, date: datetime.date) ->
         suffix = {1: "st", 2: "nd", 3: "rd"}.get(
             date.day % 10 if date.day not in (11, 12, 13) else 0, "th"
         )
-        of = " 'of'" if ordinal < 0.1 and re.search("d+ [ML]", written) else ""
-        written = re.sub("d+", f"d'{suffix}'{of}", written)
+        the = of = ""
+        if ordinal < 0.1 and re.search("d+ [ML]", written):
+            the, of = "'the' " if ordinal < 0.05 else "", " 'of'"
+        written = re.sub("d+", f"{the}d'{suffix}'{of}", written)
     text = _format(pattern.locale, written, date)
     if commas < 0.1:
         text = _COMMAS.sub("", text)
@@ -272,9 +276,13 @@ def _reader_of(names: tuple[str, ...]) -> _Reader:
 
 
 def _key(text: str) -> str:
-    """What is left of a text without its numbers, its case, its commas and English ordinals."""
-    text = _COMMAS.sub("", text.casefold())
-    return re.sub(r"\d+", "#", _ORDINAL.sub("", text))
+    """What is left of a text without its numbers, its case, its commas and English ordinals.
+
+    And without full stops where there are words, for people leave them out.
+    """
+    text = _ORDINAL.sub(r"\1", _COMMAS.sub("", text.casefold()))
+    text = re.sub(r"\d+", "#", text)
+    return text.replace(".", "") if any(map(str.isalpha, text)) else text
 
 
 @functools.cache

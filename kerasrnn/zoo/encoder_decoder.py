@@ -725,6 +725,21 @@ class EncoderDecoder(Task):
 
     # === Data ===
 
+    def count_target_pieces(self, pairs: Iterable[Any]) -> int:
+        """How many pieces the targets of some pairs have, their ends not counted.
+
+        Args:
+            pairs: as for `fit`.
+
+        Returns:
+            The number.
+        """
+        targets = [pair.target for pair in _checked(pairs, None, "pairs")]
+        return sum(
+            int(tf.size(self.target_split(tf.constant(part)).flat_values))
+            for part in _parts(targets)
+        )
+
     def _encode(self, pairs: list[TextPair]) -> EncodedPairs:
         columns = []
         for side, (split, vocabulary) in enumerate(
