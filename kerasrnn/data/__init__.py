@@ -1,5 +1,6 @@
 """Readers of tagged sentences and labelled texts, and batches of like length.
 """Readers of tagged sentences and of piano rolls, and batches of like length.
+"""Readers of tagged sentences and of pairs of texts, and batches of like length.
 
 `parse_*` return lists and, but for TFDS, do not import TensorFlow; `read_*` are
 the same as `tf.data.Dataset`.
@@ -11,6 +12,7 @@ from kerasrnn.data.conllu import parse_conllu, read_conllu
 from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
 from kerasrnn.data.counterpoint import parse_counterpoint
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
+from kerasrnn.data.dates import parse_dates
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.grew_up_in import GrewUpIn, parse_grew_up_in
 from kerasrnn.data.labelled_texts import LabelledText, check_labels, to_text_dataset
@@ -39,6 +41,7 @@ from kerasrnn.data.memory_tasks import (
     fresh_batches,
     temporal_order,
 )
+from kerasrnn.data.pairs import TextPair, load_pairs, parse_aligned, parse_pairs, read_pairs
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
@@ -56,6 +59,7 @@ __all__ = [
     "MemoryExamples",
     "TaggedSentence",
     "adding",
+    "TextPair",
     "bucketed_batches",
     "check_labels",
     "check_roll",
@@ -79,6 +83,14 @@ __all__ = [
     "parse_languages",
     "parse_python_sources",
     "parse_table",
+    "load_pairs",
+    "load_sentences",
+    "parse_aligned",
+    "parse_conll",
+    "parse_conllu",
+    "parse_corpus",
+    "parse_dates",
+    "parse_pairs",
     "parse_tfds",
     "parse_tfds_texts",
     "read_conll",
@@ -102,6 +114,7 @@ __all__ = [
     "read_conllu",
     "read_corpus",
     "read_piano_rolls",
+    "read_pairs",
     "read_tfds",
     "roll_of_chords",
     "temporal_order",

@@ -2,6 +2,7 @@
 
 from kerasrnn.text.character_tokenizer import CharacterTokenizer
 from kerasrnn.text.characters import CharacterIds
+from kerasrnn.text.pieces import CharacterPieces, WordPieces
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
 from kerasrnn.text.tags import TagInventory
 from kerasrnn.text.tokenizer import Token, Tokenizer
@@ -11,12 +12,14 @@ from kerasrnn.text.vocabulary import Vocabulary
 __all__ = [
     "CharacterIds",
     "CharacterTokenizer",
+    "CharacterPieces",
     "Entity",
     "TagInventory",
     "TextUnits",
     "Token",
     "Tokenizer",
     "Vocabulary",
+    "WordPieces",
     "entities_from_tags",
     "spans",
 ]

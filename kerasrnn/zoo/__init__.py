@@ -4,6 +4,7 @@ from kerasrnn.text import Entity
 from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.music_model import MusicModel
 from kerasrnn.zoo.memory_model import MemoryModel
+from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
@@ -11,6 +12,9 @@ from kerasrnn.zoo.text_classifier import Classification, TextClassifier, Weighed
 
 __all__ = [
     "Classification",
+    "Alignment",
+    "Candidate",
+    "EncoderDecoder",
     "Entity",
     "LanguageModel",
     "NextToken",
