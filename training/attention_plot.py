@@ -16,6 +16,9 @@ from kerasrnn.zoo import Classification
 from kerasrnn.zoo.files import replacing_file
 
 _LINE = 78  # characters to a line
+_MARGIN = 22  # characters for the answer
+_SIZE = 9.0  # points
+_INCHES = 0.602 * _SIZE / 72  # the width of a character of the font
 
 
 def drawable(text: str) -> bool:
@@ -57,12 +60,12 @@ def attention_over_tokens(
     """
     blocks = [_lines(answer, joint) for answer in answers]
     rows = sum(len(lines) + 1 for lines in blocks)
-    figure = Figure(figsize=(9, 0.6 + 0.26 * rows))
+    figure = Figure(figsize=((_LINE + _MARGIN + 1) * _INCHES, 0.5 + 0.21 * rows))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(-1, _LINE + 22)
+    axes.set_xlim(-1, _LINE + _MARGIN)
     axes.set_ylim(rows + 0.5, -1.5)
     axes.axis("off")
-    style: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 8, "va": "center"}
+    style: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": _SIZE, "va": "center"}
     axes.text(0, -0.8, "Share of attention, relative to the largest of a text", **style)
     row = 0
     for answer, label, lines in zip(answers, right, blocks, strict=True):

@@ -14,7 +14,14 @@ _READ_AT_ONCE = 1024
 
 
 class UnlabelledError(DataError):
-    """A split whose labels are kept back, as the test splits of GLUE."""
+    """A split whose labels are kept back, as the test splits of GLUE.
+
+    Example:
+
+    >>> from kerasrnn.data import DataError, UnlabelledError
+    >>> issubclass(UnlabelledError, DataError)
+    True
+    """
 
 
 def parse_tfds_texts(

@@ -33,7 +33,13 @@ class WeighedToken:
         text: the word or character.
         start: where it begins, in characters (Unicode code points).
         end: where it ends, exclusive, in characters.
-        weight: its share of the attention, from 0 to 1; those of a text add up to 1.
+        weight: its share of the attention, from 0 to 1; those of a text add up to 1. Not compared.
+
+    Example:
+
+    >>> from kerasrnn.zoo import WeighedToken
+    >>> WeighedToken("dull", 2, 6, weight=0.75)
+    WeighedToken(text='dull', start=2, end=6, weight=0.75)
     """
 
     text: str
@@ -52,6 +58,12 @@ class Classification:
         scores: the probability of each label. Neither shown nor compared.
         tokens: how attention was shared out, or None where nobody asked. Neither shown nor
             compared.
+
+    Example:
+
+    >>> from kerasrnn.zoo import Classification
+    >>> Classification("good", 0.98765)
+    Classification(label='good', score=0.988)
     """
 
     label: str
@@ -113,12 +125,11 @@ class TextClassifier(ExampleTask):
     Example:
 
     >>> from kerasrnn.zoo import TextClassifier
-    >>> texts = ["a moving film", "a dull film", "moving !", "dull !"]
-    >>> labels = ["good", "bad", "good", "bad"]
-    >>> classifier = TextClassifier.from_texts(texts, labels, units=8)
+    >>> texts, labels = ["a moving film", "a dull film"] * 4, ["good", "bad"] * 4
+    >>> classifier = TextClassifier.from_texts(texts, labels, pooling="max", units=8)
     >>> classifier.compile(keras.optimizers.Adam(0.05))
-    >>> history = classifier.fit(texts, labels, epochs=10, seed=1, verbose=0)
-    >>> [answer.label for answer in classifier.predict(["Dull film!", "A moving story"])]
+    >>> history = classifier.fit(texts, labels, epochs=8, seed=1, verbose=0)
+    >>> [answer.label for answer in classifier.predict(["So dull!", "Moving"])]
     ['bad', 'good']
     """
 
