@@ -19,7 +19,7 @@ from kerasrnn.zoo import EncoderDecoder
 from kerasrnn.zoo.encoder_decoder import UNITS
 from kerasrnn.zoo.encoder_decoder_network import ATTENTIONS
 from training import plots
-from training.attention_plot import attention_maps
+from training.alignment_plot import attention_maps
 from training.common import (
     RunCallback,
     RunFolder,
@@ -276,7 +276,10 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             "validation": data.validation,
             "test": data.test,
         }
-        options = {"length_penalty": config.length_penalty, "beam_size": filled(config.beam_size)}
+        options: dict[str, Any] = {
+            "length_penalty": config.length_penalty,
+            "beam_size": filled(config.beam_size),
+        }
         return {
             name: model.evaluate(part, **options) if part else {} for name, part in parts.items()
         }

@@ -111,7 +111,7 @@ def loss_by_sequences(
     axes.set_ylabel(label)
     axes.grid(alpha=0.25)
     figure.legend(frameon=False, loc="outside right upper", fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def gradient_reach(path: str | os.PathLike[str], norms: Mapping[str, np.ndarray]) -> None:
@@ -134,7 +134,7 @@ def gradient_reach(path: str | os.PathLike[str], norms: Mapping[str, np.ndarray]
     axes.set_title("How far back the gradient reaches")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion_matrix(

@@ -1,6 +1,4 @@
-"""Readers of tagged sentences and labelled texts, and batches of like length.
-"""Readers of tagged sentences and of piano rolls, and batches of like length.
-"""Readers of tagged sentences and of pairs of texts, and batches of like length.
+"""Readers of the data of all tasks: tagged sentences, labelled and running texts, music, and more.
 
 `parse_*` return lists and, but for TFDS, do not import TensorFlow; `read_*` are
 the same as `tf.data.Dataset`.
@@ -17,21 +15,6 @@ from kerasrnn.data.errors import DataError
 from kerasrnn.data.grew_up_in import GrewUpIn, parse_grew_up_in
 from kerasrnn.data.labelled_texts import LabelledText, check_labels, to_text_dataset
 from kerasrnn.data.languages import parse_languages
-from kerasrnn.data.running_text import (
-    load_running_texts,
-    parse_python_sources,
-    read_running_texts,
-)
-from kerasrnn.data.midi import parse_midi, write_midi
-from kerasrnn.data.piano_rolls import (
-    check_roll,
-    load_piano_rolls,
-    parse_chords,
-    parse_mat,
-    piano_roll_splits,
-    read_piano_rolls,
-)
-from kerasrnn.data.pitches import chords_of_roll, pitch_name, roll_of_chords
 from kerasrnn.data.memory_tasks import (
     MemoryExamples,
     adding,
@@ -41,7 +24,22 @@ from kerasrnn.data.memory_tasks import (
     fresh_batches,
     temporal_order,
 )
+from kerasrnn.data.midi import parse_midi, write_midi
 from kerasrnn.data.pairs import TextPair, load_pairs, parse_aligned, parse_pairs, read_pairs
+from kerasrnn.data.piano_rolls import (
+    check_roll,
+    load_piano_rolls,
+    parse_chords,
+    parse_mat,
+    piano_roll_splits,
+    read_piano_rolls,
+)
+from kerasrnn.data.pitches import chords_of_roll, pitch_name, roll_of_chords
+from kerasrnn.data.running_text import (
+    load_running_texts,
+    parse_python_sources,
+    read_running_texts,
+)
 from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
@@ -54,12 +52,11 @@ __all__ = [
     "DataError",
     "GrewUpIn",
     "LabelledText",
-    "TaggedSentence",
-    "UnlabelledError",
     "MemoryExamples",
     "TaggedSentence",
-    "adding",
     "TextPair",
+    "UnlabelledError",
+    "adding",
     "bucketed_batches",
     "check_labels",
     "check_roll",
@@ -73,48 +70,36 @@ __all__ = [
     "fresh_batches",
     "infer_scheme",
     "length_boundaries",
+    "load_pairs",
+    "load_piano_rolls",
     "load_running_texts",
     "load_sentences",
     "load_texts",
-    "parse_conll",
-    "parse_conllu",
-    "parse_corpus",
-    "parse_grew_up_in",
-    "parse_languages",
-    "parse_python_sources",
-    "parse_table",
-    "load_pairs",
-    "load_sentences",
     "parse_aligned",
-    "parse_conll",
-    "parse_conllu",
-    "parse_corpus",
-    "parse_dates",
-    "parse_pairs",
-    "parse_tfds",
-    "parse_tfds_texts",
-    "read_conll",
-    "read_conllu",
-    "read_corpus",
-    "read_running_texts",
-    "load_piano_rolls",
-    "load_sentences",
     "parse_chorales",
     "parse_chords",
     "parse_conll",
     "parse_conllu",
     "parse_corpus",
     "parse_counterpoint",
+    "parse_dates",
+    "parse_grew_up_in",
+    "parse_languages",
     "parse_mat",
     "parse_midi",
+    "parse_pairs",
+    "parse_python_sources",
+    "parse_table",
     "parse_tfds",
+    "parse_tfds_texts",
     "piano_roll_splits",
     "pitch_name",
     "read_conll",
     "read_conllu",
     "read_corpus",
-    "read_piano_rolls",
     "read_pairs",
+    "read_piano_rolls",
+    "read_running_texts",
     "read_tfds",
     "roll_of_chords",
     "temporal_order",

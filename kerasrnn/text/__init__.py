@@ -11,8 +11,8 @@ from kerasrnn.text.vocabulary import Vocabulary
 
 __all__ = [
     "CharacterIds",
-    "CharacterTokenizer",
     "CharacterPieces",
+    "CharacterTokenizer",
     "Entity",
     "TagInventory",
     "TextUnits",

@@ -49,8 +49,8 @@ class TextUnits(TextLayer):
         **kwargs: `name` and other arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: an unknown level, terms that do not fit it, or `lowercase` for another level than
-            words.
+        ValueError: an unknown level, terms that do not fit it, or `lowercase` for another level
+            than words.
 
     Example:
 

@@ -1049,7 +1049,8 @@ def _seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
     seeds = [int(number) for number in seed]
     if len(seeds) != count:
         raise ValueError(
-            f"`seed` must be one integer, or one for each of {count} prompts. Received {len(seeds)}."
+            f"`seed` must be one integer, or one for each of {count} prompts. "
+            f"Received {len(seeds)}."
         )
     return seeds
 

@@ -47,6 +47,7 @@ class Task(keras.Model):
 
     vocabulary_arguments: ClassVar[tuple[str, ...]] = ()
     input_dtype: ClassVar[str] = "string"
+    settings: dict[str, Any]
     _classes: ClassVar[dict[str, type[Task]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

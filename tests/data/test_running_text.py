@@ -46,7 +46,7 @@ def test_faults_of_files_are_named(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match=r"expected files \*\.txt"):
         load_running_texts(tmp_path / "none")
-    with pytest.raises(ValueError, match="no such file. Expected builtin:python"):
+    with pytest.raises(ValueError, match=r"no such file\. Expected builtin:python"):
         load_running_texts(tmp_path / "missing.txt")
     with pytest.raises(ValueError, match="Unknown source 'builtin:perl'"):
         load_running_texts("builtin:perl")

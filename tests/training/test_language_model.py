@@ -100,11 +100,11 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, verse, tmp_path, monkey
     assert not (folder / "metrics.json").exists()
     language_model.main(["--out", str(folder), "--resume"])
     assert figures(folder) == figures(finished)
-    with np.load(folder / "checkpoints" / "latest.npz") as one:
-        with np.load(finished / "checkpoints" / "latest.npz") as other:
-            for name in one.files:
-                if name != "state":  # it holds the seconds
-                    np.testing.assert_array_equal(one[name], other[name])
+    places = [run / "checkpoints" / "latest.npz" for run in (folder, finished)]
+    with np.load(places[0]) as one, np.load(places[1]) as other:
+        for name in one.files:
+            if name != "state":  # it holds the seconds
+                np.testing.assert_array_equal(one[name], other[name])
 
 
 def test_a_preset_is_only_measured(finished, verse, tmp_path, capsys):
