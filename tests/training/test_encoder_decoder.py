@@ -12,8 +12,8 @@ from kerasrnn.data import load_pairs, parse_dates
 from kerasrnn.zoo import Alignment, EncoderDecoder
 from tests.training.conftest import figures
 from tests.zoo.test_encoder_decoder import toy_pairs
-from training import attention_plot, common, encoder_decoder
-from training.attention_plot import attention_maps, label_of
+from training import alignment_plot, common, encoder_decoder
+from training.alignment_plot import attention_maps, label_of
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "translate"
 FLAGS = [
@@ -169,7 +169,7 @@ def test_letters_without_a_font_have_their_code_point(tmp_path, monkeypatch, rec
     def only_latin(character: str) -> str | None:
         return "DejaVu Sans" if ord(character) < 0x250 else None
 
-    monkeypatch.setattr(attention_plot, "font_with", only_latin)
+    monkeypatch.setattr(alignment_plot, "font_with", only_latin)
     assert [label_of(piece) for piece in ("a", " ", "月", "\u200f", "￭.")] == [
         *("a", "␣", "U+6708", "U+200F", "."),
     ]
@@ -186,7 +186,7 @@ def test_letters_without_a_font_have_their_code_point(tmp_path, monkeypatch, rec
 
 
 def test_a_font_is_found_for_each_letter_that_has_one():
-    attention_plot.font_with.cache_clear()
-    assert attention_plot.font_with("ж") == "DejaVu Sans"
-    assert attention_plot.font_with("\U0010fffd") is None
+    alignment_plot.font_with.cache_clear()
+    assert alignment_plot.font_with("ж") == "DejaVu Sans"
+    assert alignment_plot.font_with("\U0010fffd") is None
     assert label_of("\u0301") == "◌\u0301"
