@@ -68,7 +68,7 @@ def label_of(piece: str) -> str:
 
     Example:
 
-    >>> from training.attention_plot import label_of
+    >>> from training.alignment_plot import label_of
     >>> label_of("a"), label_of(" "), label_of("\\u200f")
     ('a', '␣', 'U+200F')
     """
@@ -98,7 +98,7 @@ def font_with(character: str) -> str | None:
 
     Example:
 
-    >>> from training.attention_plot import font_with
+    >>> from training.alignment_plot import font_with
     >>> font_with("a")
     'DejaVu Sans'
     """

@@ -56,7 +56,7 @@ class EncoderDecoderConfig(TrainingConfig):
     target_unit: str | None = flag(
         None, "what texts are written in; characters for dates, else words", choices=UNITS
     )
-    attention: str = flag("additive", "how to look back at the source", choices=ATTENTIONS)
+    attention: str = flag("multiplicative", "how to look back at the source", choices=ATTENTIONS)
     cell: str = flag(
         "gru", "the recurrent cell", choices=("simple", "simplified_gru", "gru", "lstm")
     )
@@ -170,26 +170,31 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         unit = "characters" if dates else "words"
         source_unit = config.source_unit or unit
         target_unit = config.target_unit or unit
-        words = target_unit == "words"
         many = len(data.train) > 10_000
-
-        def or_else(value: Any, default: Any) -> Any:
-            return default if value is None else value
+        # One alphabet, or several and thousands of Chinese characters.
+        letters = len({letter for pair in data.train for letter in pair.source})
+        if target_unit == "words":
+            units, dimensions = (256 if many else 128), (128, 128)
+        else:
+            units, dimensions = (64, (32, 16)) if letters <= 100 else (128, (64, 32))
+        if source_unit == "words":
+            dimensions = (128, dimensions[1])
 
         return replace(
             config,
             data=data.source,
             source_unit=source_unit,
             target_unit=target_unit,
-            units=config.units or (256 if words and many else 128),
-            source_dimension=config.source_dimension or (128 if source_unit == "words" else 64),
-            target_dimension=config.target_dimension or (128 if words else 32),
-            epochs=config.epochs or (12 if dates or many else 20),
+            units=config.units or units,
+            source_dimension=config.source_dimension or dimensions[0],
+            target_dimension=config.target_dimension or dimensions[1],
+            epochs=config.epochs or (6 if dates else 12 if many else 20),
             batch_size=config.batch_size or 64,
             learning_rate=config.learning_rate or (0.004 if dates else 0.002),
-            min_count=config.min_count or (2 if words and many else 1),
-            dropout=or_else(config.dropout, 0.0 if dates else 0.3),
-            beam_size=config.beam_size or (5 if words else 1),
+            min_count=config.min_count
+            or (2 if "words" in (source_unit, target_unit) and many else 1),
+            dropout=(0.0 if dates else 0.3) if config.dropout is None else config.dropout,
+            beam_size=config.beam_size or (5 if target_unit == "words" else 1),
         )
 
     # === Model ===
