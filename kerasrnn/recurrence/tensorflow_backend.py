@@ -1,6 +1,7 @@
 """The scan over time and its gradient on TensorFlow."""
 
 import tensorflow as tf
+from keras import ops
 
 try:
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _in_xla
@@ -10,14 +11,25 @@ except ImportError:  # not a public name; without it XLA is only slower to compi
         return False
 
 
+try:
+    from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
+except ImportError:  # not a public name; without it XLA's products are only slower
+
+    def xla_optimization_barrier(input):
+        return input
+
+
 # What a turn of a loop costs in a TensorFlow graph is shared by this many time steps. XLA compiles
 # the loop, so that one step a turn is as fast there and compiles sooner.
 STEPS_PER_TURN = 4
+# XLA's product of a transposed matrix is slower than transposing and multiplying, from here on.
+ROWS_WORTH_TRANSPOSING = 128
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
+def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False, over=None):
     sequences = tf.nest.flatten(inputs)
-    tensor = next(x for x in sequences if isinstance(x, tf.Tensor))
+    whole = [*sequences, *tf.nest.flatten(over)]
+    tensor = next(x for x in whole if isinstance(x, tf.Tensor))
     static_length = tensor.shape[0]
     length = tf.shape(tensor)[0] if static_length is None else static_length
     slices = [
@@ -37,6 +49,9 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loos
         outputs_like = _outputs_of(flat_step, states, sequences)
     likes = tf.nest.flatten(outputs_like)
     arrays = [_new_array(y.dtype, length, y.shape) for y in likes if y is not None]
+    if over is not None and _inside_xla():
+        # XLA fills a new array with zeros, but writes into one that it has where it is free.
+        arrays = [a.unstack(x) for a, x in zip(arrays, tf.nest.flatten(over), strict=True)]
 
     def advance(turn, states, arrays):
         t = length - 1 - turn if reverse else turn
@@ -100,6 +115,11 @@ def _inside_xla():
 
 def one_scan_is_faster():
     return _inside_xla()
+
+
+def stacks_lanes():
+    """Whether lanes of one kind are faster as one with larger tensors: not as two products."""
+    return False
 
 
 def longest(mask):
@@ -175,6 +195,34 @@ def _present(tensors):
 def tensor_of(variable):
     """A Keras variable's value as a tensor; Keras itself hands the variable on."""
     return tf.convert_to_tensor(variable.value)
+
+
+def product(x, W):
+    """`x W` for many rows x."""
+    if not _inside_xla() or len(x.shape) != 2:
+        return ops.matmul(x, W)
+
+    @tf.custom_gradient
+    def multiply(x, W):
+        def gradient(d):
+            return tf.matmul(d, W, transpose_b=True), sum_of_outer_products(x, d)
+
+        return tf.matmul(x, W), gradient
+
+    return multiply(x, ops.convert_to_tensor(W))
+
+
+def sum_of_outer_products(left, right):
+    """`leftᵀ right` of two matrices with many rows."""
+    if not _inside_xla() or left.shape[-1] < ROWS_WORTH_TRANSPOSING:
+        return tf.matmul(left, right, transpose_a=True)
+    return tf.matmul(_held(tf.transpose(left)), right)
+
+
+@tf.custom_gradient
+def _held(x):
+    """x, kept by XLA as it is: otherwise a transposed x becomes part of a slower product."""
+    return xla_optimization_barrier(input=[x])[0], lambda d: d
 
 
 def vector_jacobian_product(function, arguments, d_outputs):
