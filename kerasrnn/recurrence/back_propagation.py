@@ -100,7 +100,11 @@ def scan_with_step_gradient(
         For each lane the first state after every step `(time, batch, units)`, or None, and the
         final states.
     """
-    given = tuple(lanes)
+    # Computed once: within a transformation of JAX nothing may be computed from tensors outside it.
+    given = tuple(
+        lane._replace(cell=bind(lane.cell, recurrent_weights=tuple(lane.cell.recurrent_weights)))
+        for lane in lanes
+    )
 
     def fill(arguments):
         arguments = iter(arguments)
@@ -130,6 +134,7 @@ def scan_with_step_gradient(
             unroll=unroll,
             outputs_like=likes,
             loose=keep,
+            long_turns=not keep,
         )
         kept, sequences = outputs if keep else ((), outputs)
         flat = [x for gates, before in kept for x in (*gates, *before)]

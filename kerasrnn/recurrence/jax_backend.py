@@ -5,7 +5,17 @@ import jax.numpy as jnp
 from keras import ops
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False, over=None):
+def scan(
+    step,
+    initial_states,
+    inputs,
+    *,
+    reverse=False,
+    outputs_like=None,
+    loose=False,
+    over=None,
+    long_turns=False,
+):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
 
 

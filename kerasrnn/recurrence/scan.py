@@ -53,6 +53,7 @@ def scan(
     outputs_like: Any = None,
     loose: bool = False,
     over: Any = None,
+    long_turns: bool = False,
 ) -> tuple[Any, Any]:
     """Carry states through time, differentiated automatically.
 
@@ -74,6 +75,8 @@ def scan(
             backend's module to stack.
         over: nested tensors with the structure and shapes of the stacked outputs, which nobody
             needs any more: XLA may put the outputs into their memory.
+        long_turns: whether a TensorFlow graph may take many steps a turn, which is quicker to run
+            and slower to trace: for inference.
 
     Returns:
         The final states, and the outputs stacked on a leading axis of time.
@@ -102,6 +105,7 @@ def scan(
         outputs_like=outputs_like,
         loose=loose,
         over=over,
+        long_turns=long_turns,
     )
 
 

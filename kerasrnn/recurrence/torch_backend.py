@@ -5,7 +5,17 @@ import torch
 from keras import ops
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False, over=None):
+def scan(
+    step,
+    initial_states,
+    inputs,
+    *,
+    reverse=False,
+    outputs_like=None,
+    loose=False,
+    over=None,
+    long_turns=False,
+):
     flat = keras.tree.flatten(inputs)
     length = next(x.shape[0] for x in flat if x is not None)
     states, outputs = initial_states, []

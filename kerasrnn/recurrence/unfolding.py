@@ -136,7 +136,7 @@ def unfold_both(
     backward = ops.flip(project_over_time(bound[1], inputs[1]), axis=0)
     masks = (None, None) if mask is None else (mask, ops.flip(mask, axis=0))
     lanes = [
-        Lane(_with_recurrent_weights(cell), projected, tuple(states), mask_)
+        Lane(cell, projected, tuple(states), mask_)
         for cell, projected, states, mask_ in zip(
             bound, (forward, backward), initial_states, masks, strict=True
         )
@@ -156,10 +156,6 @@ def unfold_both(
             sequence = ops.flip(sequence, axis=0)
         unfolded.append(finish(cell, states, sequence, mask, bool(direction), zero_output_for_mask))
     return unfolded[0], unfolded[1]
-
-
-def _with_recurrent_weights(cell):
-    return bind(cell, recurrent_weights=tuple(cell.recurrent_weights))
 
 
 def _stack(lanes):
@@ -242,7 +238,14 @@ def advance(
             held = output
         return (new_states, held), (output if return_sequences else None)
 
-    return scan(step, carry, (projected, mask), reverse=reverse, unroll=unroll)
+    return scan(
+        step,
+        carry,
+        (projected, mask),
+        reverse=reverse,
+        unroll=unroll,
+        long_turns=not training,
+    )
 
 
 def finish(
