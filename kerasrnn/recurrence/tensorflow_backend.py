@@ -84,20 +84,18 @@ def scan(
         start = length - whole if reverse else 0
         blocks = [_in_blocks(x, start, whole // steps, steps) for x in sequences]
 
-        def turn_of_many(*carried):
-            block = carried[0] // steps
-            read = [
-                _read_block(x, whole // steps - 1 - block if reverse else block, steps)
-                for x in blocks
-            ]
+        def turn_of_many(turn, states, arrays):
+            block = turn // steps
+            if reverse:
+                block = whole // steps - 1 - block
+            read = [_read_block(x, block, steps) for x in blocks]
             for step in reversed(range(steps)) if reverse else range(steps):
-                carried = advance(
-                    *carried,
-                    lambda t, step=step: [
-                        x[step] if isinstance(x, list) else _read(x, t) for x in read
-                    ],
-                )
-            return carried
+
+                def slices_at(t, step=step):
+                    return [x[step] if isinstance(x, list) else _read(x, t) for x in read]
+
+                turn, states, arrays = advance(turn, states, arrays, slices_at)
+            return turn, states, arrays
 
         carried = _while(turn_of_many, carried, whole, static_length)
     if steps == 1 or static_length is None or static_length % steps > 0:
@@ -105,14 +103,14 @@ def scan(
         end = length - whole if reverse and steps > 1 else length
         singles = [_in_slices(x, start, end) for x in sequences]
 
-        def turn_of_one(*carried):
-            return advance(
-                *carried,
-                lambda t: [
-                    _read(x, t - start if isinstance(given, tf.Tensor) else t)
-                    for x, given in zip(singles, sequences, strict=True)
-                ],
-            )
+        def slices_at(t):
+            return [
+                _read(x, t - start if isinstance(given, tf.Tensor) else t)
+                for x, given in zip(singles, sequences, strict=True)
+            ]
+
+        def turn_of_one(turn, states, arrays):
+            return advance(turn, states, arrays, slices_at)
 
         carried = _while(turn_of_one, carried, length, static_length)
     _, states, arrays = carried
