@@ -39,8 +39,8 @@ CELLS = ("simple", "gru", "lstm")
 
 _ALL = ("--outputs", "independent", "--batch-size", "16")
 _BY_DATASET: dict[str, tuple[str, ...]] = {
-    "JSB_Chorales": ("--epochs", "80", "--chunk", "64", "--dropout", "0.4"),
-    "Nottingham": ("--epochs", "16", "--chunk", "128", "--dropout", "0.2"),
+    "JSB_Chorales": ("--epochs", "120", "--chunk", "64", "--dropout", "0.3"),
+    "Nottingham": ("--epochs", "20", "--chunk", "128", "--dropout", "0.2"),
     "MuseData": ("--epochs", "10", "--chunk", "128", "--dropout", "0.2"),
     "Piano_midi": ("--epochs", "20", "--chunk", "64", "--dropout", "0.4"),
 }
