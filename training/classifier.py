@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerasrnn.data import LabelledText, UnlabelledError, check_labels, load_texts
+from kerasrnn.data import LabelledText, check_labels, load_texts
 from kerasrnn.embeddings import read_terms, read_vectors
 from kerasrnn.zoo import Classification, TextClassifier
 from kerasrnn.zoo.classifier_network import SPELLINGS, poolings
@@ -31,7 +31,8 @@ from training.common import (
     data_path,
     filled,
     flag,
-    held_out,
+    load_parts,
+    tenth_held_out,
 )
 from training.script import Plan, Script
 
@@ -143,20 +144,9 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
                 data_path(name), split=split, text=config.text_column, label=config.label_column
             )
 
-        rows = load(source, "train")
-        has_splits = source.startswith(("builtin:", "tfds:"))
-        validation = load(config.validation, "validation") if config.validation else []
-        test = load(config.test, "test") if config.test else []
-        if has_splits and not config.validation:
-            validation = _split_if_any(load, source, "validation")
-        if has_splits and not config.test:
-            test = _split_if_any(load, source, "test")
+        rows, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
-            if len(rows) < 2:
-                raise UsageError(
-                    f"{source} has one text: nothing can be held out. Use --validation."
-                )
-            rows, validation = held_out(rows, 0.1)
+            rows, validation = tenth_held_out(rows, source, "text")
         return ClassifierData(rows, validation, test, source)
 
     def with_defaults(self, config: ClassifierConfig, data: ClassifierData) -> ClassifierConfig:
@@ -358,17 +348,6 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
-
-
-def _split_if_any(load: Any, source: str, split: str) -> list[LabelledText]:
-    try:
-        return load(source, split)
-    except UnlabelledError:  # as in the test data of GLUE, whose labels are kept back
-        return []
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return []
 
 
 def _examples(texts: list[LabelledText], count: int) -> list[LabelledText]:
