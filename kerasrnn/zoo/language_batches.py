@@ -160,7 +160,5 @@ def padded(texts: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarr
 
 
 def _dataset(batches: StreamBatches | TextBatches, specification: Any) -> tf.data.Dataset:
-    dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches), output_signature=specification
-    )
+    dataset = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=specification)
     return dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)

@@ -21,7 +21,7 @@ from kerasrnn.data.grew_up_in import speakers
 
 def test_a_file_is_one_text_and_its_lines_can_be_texts(tmp_path):
     path = tmp_path / "verse.txt"
-    path.write_bytes("Tyger, tyger\r\n\r\nburning bright\n".encode())
+    path.write_bytes(b"Tyger, tyger\r\n\r\nburning bright\n")
     assert load_running_texts(path) == ["Tyger, tyger\n\nburning bright\n"]
     assert load_running_texts(path, by_line=True) == ["Tyger, tyger", "burning bright"]
     zipped = tmp_path / "verse.txt.gz"
@@ -46,7 +46,7 @@ def test_faults_of_files_are_named(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match=r"expected files \*\.txt"):
         load_running_texts(tmp_path / "none")
-    with pytest.raises(ValueError, match="no such file. Expected builtin:python"):
+    with pytest.raises(ValueError, match=r"no such file\. Expected builtin:python"):
         load_running_texts(tmp_path / "missing.txt")
     with pytest.raises(ValueError, match="Unknown source 'builtin:perl'"):
         load_running_texts("builtin:perl")

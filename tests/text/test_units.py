@@ -62,8 +62,13 @@ def test_words_come_back_with_their_spaces(text):
 
 @pytest.mark.parametrize(
     ("before", "rest"),
-    [("I speak", " French"), ("I speak ", "French"), ("", "French"), ("a\n", "French"),
-     ("(", "French")],
+    [
+        ("I speak", " French"),
+        ("I speak ", "French"),
+        ("", "French"),
+        ("a\n", "French"),
+        ("(", "French"),
+    ],
 )
 def test_a_continuation_begins_with_a_space_where_words_meet(before, rest):
     units = TextUnits(["French", ","], "words")

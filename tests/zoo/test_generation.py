@@ -77,7 +77,7 @@ def test_random_numbers_depend_on_the_seed_alone():
     both = random_numbers(tf.constant([5, 9], tf.int64), 50).numpy()
     np.testing.assert_array_equal(random_numbers(tf.constant([9], tf.int64), 50)[0], both[1])
     assert np.abs(both[0] - both[1]).max() > 0.1
-    assert 0 <= both.min() and both.max() < 1
+    assert both.min() >= 0 and both.max() < 1
     assert 0.35 < both.mean() < 0.65
 
 
