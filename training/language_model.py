@@ -57,7 +57,7 @@ class LanguageModelConfig(TrainingConfig):
         None, "what is predicted; characters, or words for builtin:grew_up_in", choices=LEVELS
     )
     limit: int | None = flag(
-        None, "read at most so many characters of the training data, for builtin:python 2,500,000"
+        None, "read at most so many characters of the training data, for builtin:python 2,000,000"
     )
     by_line: bool = flag(False, "each line of a file is a text of its own")
     carry: bool | None = flag(
@@ -160,7 +160,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             test = _split_if_any(load, source, "test")
         if not validation and hold_out:
             train, validation = _last_tenth(train, source)
-        limit = config.limit or (2_500_000 if source == "builtin:python" else None)
+        limit = config.limit or (2_000_000 if source == "builtin:python" else None)
         if limit is not None:
             train = _first(train, limit)
             # What is measured is read one token after the other: a tenth of it is enough.
@@ -190,7 +190,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             data=data.source,
             level=level,
             carry=carry,
-            limit=given(config.limit, 2_500_000 if python else None),
+            limit=given(config.limit, 2_000_000 if python else None),
             units=given(config.units, 64 if sentences else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),

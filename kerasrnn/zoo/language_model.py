@@ -17,7 +17,7 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.serving import Signature
-from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, plain_texts
+from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts, plain_texts
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
 from kerasrnn.zoo.language_network import LanguageNetwork
@@ -170,7 +170,7 @@ class LanguageModel(Task):
         # The inputs of a task are strings; ids and states must not be made such.
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "level": level,
             "cell": cell,
             "units": units,
@@ -996,10 +996,10 @@ class LanguageModel(Task):
     def _encode(self, x: Any, argument: str) -> list[np.ndarray]:
         texts = _texts(x, argument, single=True)
         encoded = []
-        for text in texts:
-            ids = self.text_units(tf.constant([text], tf.string)).flat_values.numpy()
-            if len(ids):
-                encoded.append(ids)
+        for part in in_parts(texts):
+            ids = self.text_units(tf.constant(part, tf.string))
+            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+            encoded += [row for row in rows if len(row)]
         if not encoded:
             raise ValueError(f"`{argument}` must hold a text that is not empty.")
         return encoded
