@@ -32,6 +32,7 @@ from training.common import (
     filled,
     flag,
     held_out,
+    load_parts,
 )
 from training.language_plots import accuracy_by_distance
 from training.script import Plan, Script
@@ -150,14 +151,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         def load(name: str, split: str) -> list[str]:
             return load_running_texts(data_path(name), split=split, by_line=config.by_line)
 
-        train = load(source, "train")
-        has_splits = source.startswith(("builtin:", "tfds:"))
-        validation = load(config.validation, "validation") if config.validation else []
-        test = load(config.test, "test") if config.test else []
-        if has_splits and not config.validation:
-            validation = _split_if_any(load, source, "validation")
-        if has_splits and not config.test:
-            test = _split_if_any(load, source, "test")
+        train, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
             train, validation = _last_tenth(train, source)
         limit = config.limit or (2_000_000 if source == "builtin:python" else None)
@@ -490,15 +484,6 @@ def _draw_distances(path: Path, curves: Mapping[str, Sequence[Mapping[str, float
         chance=1 / len(speakers()),
         title="“I grew up in France …, therefore I speak ___”",
     )
-
-
-def _split_if_any(load: Any, source: str, split: str) -> list[str]:
-    try:
-        return load(source, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return []
 
 
 def _last_tenth(texts: list[str], source: str) -> tuple[list[str], list[str]]:

@@ -230,7 +230,6 @@ class LanguageModel(Task):
             self._sample, texts, tf.TensorSpec((None,), tf.int64), real, whole, real, whole
         )
         self._beam_functions: dict[int, Any] = {}
-        self._validation: _Validation | None = None
         self._carried = _Carried()
 
     @classmethod
@@ -367,11 +366,9 @@ class LanguageModel(Task):
         check_positive("batch_size", batch_size)
         check_positive("segment_length", segment_length)
         encoded = self._encode(x, "x")
-        kept = None
+        validation = None
         if validation_data is not None:
-            self._validation = _Validation(self._encode(validation_data, "validation_data"), carry)
-            # Keras wants a dataset here; `evaluate` below takes the texts themselves.
-            kept = tf.data.Dataset.from_tensors(0)
+            validation = _Validation(self._encode(validation_data, "validation_data"), carry)
         if not self.compiled:
             self.compile()
         if seed is None and shuffle:
@@ -386,17 +383,16 @@ class LanguageModel(Task):
         else:
             batches = TextBatches(encoded, batch_size, seed)
         try:
-            return super().fit(
+            return self._fit(
                 batches.dataset(),
+                validation=validation,
+                sample=lambda kept: tf.data.Dataset.from_tensors(0),
                 epochs=epochs,
                 initial_epoch=initial_epoch,
-                validation_data=kept,
                 callbacks=[batches, *(callbacks or [])],
                 verbose=verbose,
-                shuffle=False,  # the dataset has its own order
             )
         finally:
-            self._validation = None
             self._carried.states = []
             self.train_function = None  # it belongs to these states
 
@@ -482,12 +478,9 @@ class LanguageModel(Task):
         >>> sorted(model.evaluate("abba"))
         ['bits_per_char', 'loss', 'perplexity']
         """
-        if kwargs.get("_use_cached_eval_dataset") and self._validation is not None:
+        if self._is_validating(kwargs):
             texts, carry = self._validation.texts, self._validation.carry
             return self._measure(texts, carry, 256, max(batch_size or 1, 32))
-        unknown = sorted(set(kwargs) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
         check_positive("batch_size", batch_size)
         if context is not None:
             check_positive("context", context)
