@@ -188,7 +188,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             units=given(config.units, 64 if sentences else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),
-            epochs=given(config.epochs, 10 if sentences else 15 if few else 3),
+            epochs=given(config.epochs, 24 if sentences else 15 if few else 3),
             batch_size=given(config.batch_size, 32 if sentences else 64),
             learning_rate=given(config.learning_rate, 0.01 if sentences else 0.003),
             recurrent_dropout=given(config.recurrent_dropout, 2 * dropout / 3),
@@ -240,8 +240,9 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
                 ("test", "to test"),
             )
         )
+        known = model.text_units.size - 2  # without the boundary and the unknown one
         return (
-            f"{data.source}: {parts}, {model.text_units.size} {model.settings['level']}\n"
+            f"{data.source}: {parts}, {known} {model.settings['level']}\n"
             f"{config.cell}, {config.depth} × {config.units} units"
         )
 
