@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrnn.cells import CELLS
+from kerasrnn.data import UnlabelledError
 from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.task import Task, versions
 
@@ -620,7 +621,13 @@ def fit_run(
 
 
 def decaying_adam(
-    learning_rate: float, steps: int, *, warmup: float = 0.05, floor: float = 0.02, **kwargs: Any
+    learning_rate: float,
+    steps: int,
+    *,
+    warmup: float = 0.05,
+    floor: float = 0.02,
+    clip_norm: float = 5.0,
+    **kwargs: Any,
 ) -> keras.optimizers.Optimizer:
     """Adam whose step size rises for a short time and then falls along a cosine.
 
@@ -629,10 +636,11 @@ def decaying_adam(
         steps: all batches of the training.
         warmup: the share of the steps in which it rises from zero.
         floor: where it ends, as a share of the highest.
+        clip_norm: the joint norm to which gradients are clipped.
         **kwargs: passed to `keras.optimizers.Adam`.
 
     Returns:
-        The optimizer. Gradients are clipped to a joint norm of 5.
+        The optimizer.
     """
     rising = max(1, int(steps * warmup))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -642,7 +650,7 @@ def decaying_adam(
         warmup_target=learning_rate,
         warmup_steps=rising,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=5.0, **kwargs)
+    return keras.optimizers.Adam(schedule, global_clipnorm=clip_norm, **kwargs)
 
 
 def set_seeds(seed: int) -> None:
@@ -716,3 +724,60 @@ def held_out(items: Sequence[Any], share: float, seed: int = 0) -> tuple[list[An
     chosen = set(random.Random(seed).sample(range(len(items)), count))
     rest = [item for i, item in enumerate(items) if i not in chosen]
     return rest, [item for i, item in enumerate(items) if i in chosen]
+
+
+def load_parts(
+    config: TrainingConfig, source: str, load: Callable[[str, str], list[Any]]
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The parts of the data that the flags name.
+
+    Args:
+        config: the settings.
+        source: the data to train on. It has splits of its own if it is a `builtin:` or `tfds:` one.
+        load: reads a split, `load(source, split)`; a ValueError that tells of splits means that
+            there is none of that name.
+
+    Returns:
+        The training, validation and test part; the latter two are empty where the flags name none
+        and the source has none.
+    """
+    parts = [load(source, "train")]
+    for split, given in (("validation", config.validation), ("test", config.test)):
+        if given:
+            parts.append(load(given, split))
+        elif source.startswith(("builtin:", "tfds:")):
+            parts.append(_split_if_any(load, source, split))
+        else:
+            parts.append([])
+    train, validation, test = parts
+    return train, validation, test
+
+
+def _split_if_any(load: Callable[[str, str], list[Any]], source: str, split: str) -> list[Any]:
+    try:
+        return load(source, split)
+    except UnlabelledError:  # as in the test data of GLUE, whose labels are kept back
+        return []
+    except ValueError as error:
+        if "split" not in str(error):
+            raise
+        return []
+
+
+def tenth_held_out(rows: list[Any], source: str, what: str) -> tuple[list[Any], list[Any]]:
+    """Split off a tenth of the training data to validate with.
+
+    Args:
+        rows: the training data.
+        source: its name.
+        what: what one of them is, such as `sentence`.
+
+    Returns:
+        The rest, and the tenth.
+
+    Raises:
+        UsageError: if there is only one.
+    """
+    if len(rows) < 2:
+        raise UsageError(f"{source} has one {what}: nothing can be held out. Use --validation.")
+    return held_out(rows, 0.1)

@@ -23,6 +23,7 @@ def learning_curves(
     figures: Mapping[str, str],
     best_epoch: int | None = None,
     figure_label: str = "",
+    loss_label: str = "loss (nats)",
 ) -> None:
     """Losses, and other figures beside them, by epoch.
 
@@ -33,9 +34,10 @@ def learning_curves(
         figures: which columns to draw beside them, and how to call each.
         best_epoch: the epoch whose weights are kept; marked by a line.
         figure_label: what the figures measure.
+        loss_label: what the losses measure.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    groups = [(losses, "loss (nats)"), (figures, figure_label)]
+    groups = [(losses, loss_label), (figures, figure_label)]
     for axes, (columns, label) in zip(figure.subplots(1, 2), groups, strict=True):
         for (name, title), colour in zip(columns.items(), _colours(len(columns)), strict=True):
             points = [(row["epoch"], row[name]) for row in history if name in row]
@@ -48,7 +50,7 @@ def learning_curves(
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def type_scores(
@@ -75,7 +77,64 @@ def type_scores(
     axes.grid(axis="x", alpha=0.25)
     axes.set_title(title)
     figure.legend(frameon=False, ncols=3, loc="outside lower center")
-    _save(figure, path)
+    save_figure(figure, path)
+
+
+def loss_by_sequences(
+    path: str | os.PathLike[str],
+    sequences: Sequence[float],
+    losses: Mapping[str, Sequence[float]],
+    *,
+    label: str,
+    lines: Mapping[str, float],
+) -> None:
+    """Losses over the number of sequences seen, beside figures to compare them with.
+
+    Args:
+        path: the PNG to write.
+        sequences: how many sequences had been seen when each loss was measured.
+        losses: the losses, by what to call them.
+        label: what the losses measure.
+        lines: figures to draw as lines, by what to call them.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for (title, values), colour in zip(losses.items(), _colours(len(losses)), strict=True):
+        axes.plot(sequences, values, label=title, color=colour)
+    styles = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
+    for (title, value), style in zip(lines.items(), styles, strict=False):
+        axes.axhline(
+            value, color=_GREY, linestyle=style, linewidth=1, label=f"{title}: {value:.3g}"
+        )
+    axes.set_yscale("log")
+    axes.set_xlabel("sequences seen")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.25)
+    figure.legend(frameon=False, loc="outside right upper", fontsize=8)
+    save_figure(figure, path)
+
+
+def gradient_reach(path: str | os.PathLike[str], norms: Mapping[str, np.ndarray]) -> None:
+    """How much an answer depends on what was read so many steps before.
+
+    Args:
+        path: the PNG to write.
+        norms: the norm at each step, the last step last, by what to call the curve.
+    """
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for (title, values), colour in zip(norms.items(), _colours(len(norms)), strict=True):
+        # After the answer it is exactly zero, which has no place on a logarithmic axis.
+        values = values[: 1 + int(np.flatnonzero(values).max(initial=0))]
+        distance = np.arange(len(values))[::-1]
+        axes.plot(distance, values, label=title, color=colour)
+    axes.set_yscale("log")
+    axes.set_xlabel("steps before the answer")
+    axes.set_ylabel("‖∂ŷ/∂x‖")
+    axes.set_title("How far back the gradient reaches")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    save_figure(figure, path)
 
 
 def confusion_matrix(
@@ -118,14 +177,20 @@ def confusion_matrix(
                         fontsize=8 if len(labels) <= 10 else 6,
                         color="white" if shares[row, column] > 0.6 else "black",
                     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _colours(count: int) -> list[str]:
     return [_BLUE, _ORANGE, "#4d908e", "#9b5de5"][:count]
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG that is whole or not there.
+
+    Args:
+        figure: the figure.
+        path: the file.
+    """
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

@@ -1,0 +1,337 @@
+"""Reproduces published tables, one command for each row, and writes ours beside them.
+
+    python -m benchmarks.tables adding          # measure a row: one training for each seed
+    python -m benchmarks.tables                 # write the table from what has been measured
+
+A row is measured by `python -m training.memory`, in a process of its own for each seed, one after
+the other; a run that lies in its folder under `runs/tables/` already is gone on with. The figures
+of the table are kept in `benchmarks/results/NAME.json`, and from these files alone `tables.md` is
+written. Music is measured by its own script; `music.json` is read if it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import ROOT
+from benchmarks.published import (
+    CHUNG,
+    EXPERIMENTS,
+    FROM_MEMORY,
+    MUSIC,
+    SOLVED_AFTER,
+    Experiment,
+)
+from benchmarks.results import machine, today
+
+RESULTS = ROOT / "benchmarks" / "results"
+TABLE = "tables.md"
+SEEDS = (1, 2, 3)
+
+_KEPT = ("seed", "parameters", "epochs", "seconds", "train", "validation", "test")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure rows, or write the table.
+
+    Args:
+        arguments: the command line without the program's name; None for that of the process.
+    """
+    names = [experiment.name for experiment in EXPERIMENTS]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"rows to measure: {names}")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="one run for each")
+    parser.add_argument("--runs", type=Path, default=Path("runs/tables"), help="folder of the runs")
+    parser.add_argument("--check", action="store_true", help="only say whether tables.md is right")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.rows) - set(names))
+    if unknown:
+        parser.error(f"unknown row {unknown[0]!r}. Expected one of {', '.join(names)}.")
+    for experiment in EXPERIMENTS:
+        if experiment.name in options.rows:
+            measure(experiment, options.seeds, options.runs)
+    text, path = render(RESULTS), RESULTS / TABLE
+    if options.check:
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            parser.error(f"{TABLE} is out of date: python -m benchmarks.tables")
+        return
+    path.write_text(text, encoding="utf-8")
+    print(text)
+
+
+# === Measuring ===
+
+
+def measure(experiment: Experiment, seeds: Sequence[int], runs: Path) -> None:
+    """Train once for each seed, and keep the figures of those that are done.
+
+    Args:
+        experiment: the row.
+        seeds: the seeds.
+        runs: where the folders of the runs lie.
+
+    Raises:
+        subprocess.CalledProcessError: if a training ends with an error, or is interrupted; the
+            same command goes on with it.
+    """
+    folders = []
+    for seed in seeds:
+        folder = runs / f"{experiment.name}-{seed}"
+        folders.append(folder)
+        if not (folder / "metrics.json").is_file():
+            resume = ["--resume"] if (folder / "config.toml").is_file() else []
+            command = command_of(experiment, seed).split()[1:]
+            subprocess.run(
+                [sys.executable, *command, "--out", str(folder), *resume], cwd=ROOT, check=True
+            )
+        collect(experiment, [f for f in folders if (f / "metrics.json").is_file()], RESULTS)
+
+
+def command_of(experiment: Experiment, seed: int | str) -> str:
+    """The command that trains a row's model once."""
+    return f"python -m training.memory {experiment.arguments} --seed {seed}"
+
+
+def collect(experiment: Experiment, folders: Sequence[Path], results: Path) -> None:
+    """Write a row's file of results.
+
+    Args:
+        experiment: the row.
+        folders: the folders of finished runs.
+        results: where the file goes.
+    """
+    values = {
+        "command": command_of(experiment, "SEED"),
+        "machine": machine(),
+        "measured": today(),
+        "runs": [_run(folder) for folder in folders],
+    }
+    results.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    (results / f"{experiment.name}.json").write_text(text, encoding="utf-8")
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    settings, versions = config["training"], config["versions"]
+    size = settings["batch_size"]
+    # Of new sequences, an epoch has a whole number of batches.
+    count = settings["sequences"]
+    count = count if settings["fixed"] else max(1, count // size) * size
+    run = {name: metrics[name] for name in _KEPT}
+    run |= {"cell": settings["cell"], "sequences": metrics["epochs"] * count}
+    if settings["until_solved"]:
+        run[SOLVED_AFTER] = _solved_after(folder, settings, count)
+    return {**run, "versions": versions}
+
+
+def _solved_after(folder: Path, settings: Mapping[str, Any], count: int) -> int | None:
+    """How many sequences had been seen when the training stopped because the task was solved."""
+    with open(folder / "history.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if settings["fixed"]:
+        last = [float(rows[-1]["val_solved"])]
+    else:
+        window = -(-2000 // count)  # epochs, rounded up
+        last = [0.0] * (window - len(rows)) + [float(row["solved"]) for row in rows[-window:]]
+    return len(rows) * count if all(share == 1 for share in last) else None
+
+
+# === The table ===
+
+
+def render(results: Path = RESULTS) -> str:
+    """The text of `tables.md`.
+
+    Args:
+        results: the folder with a JSON file for each row that has been measured.
+
+    Returns:
+        Markdown.
+    """
+    parts = ["# Published tables, and ours beside them", HOW_TO_READ]
+    sources = list(dict.fromkeys(experiment.source for experiment in EXPERIMENTS))
+    for source in sources:
+        rows = [e for e in EXPERIMENTS if e.source == source]
+        parts += [f"## {source}", *_caution(source), _table([_row(e, results) for e in rows])]
+        parts += [_details(experiment, results) for experiment in rows]
+    parts += [f"## {CHUNG}", *_caution(CHUNG), *_music(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+HOW_TO_READ = """\
+How to read the tables: ours is the mean over seeds ± the sample standard deviation, with the number
+of seeds behind; lower is better everywhere. “reached” asks whether the mean is at most the aim.
+Test sequences are made from a seed of their own and are the same for all. Seconds are those of
+training on the machine named, which did other things at the same time."""
+
+
+def _caution(source: str) -> list[str]:
+    if source not in FROM_MEMORY:
+        return []
+    return ["**The published figures are quoted from memory and not yet checked in the paper.**"]
+
+
+def _row(experiment: Experiment, results: Path) -> list[str]:
+    published = ", ".join(
+        f"{model} {_number(figure)}" for model, figure in experiment.published.items()
+    )
+    row = [experiment.title, published, f"≤ {_number(experiment.aim)}"]
+    values = _load(experiment, results)
+    if values is None:
+        return [*row, "not measured yet", "", "", "", "", ""]
+    runs = values["runs"]
+    figures = figures_of(experiment, runs)
+    cells = ", ".join(dict.fromkeys(run["cell"] for run in runs))
+    found = [figure for figure in figures if figure is not None]
+    missing = len(figures) - len(found)
+    ours = f"{cells} {spread(found)}" if found else f"{cells}: not solved"
+    if found and missing:
+        ours += f"; {missing} of {len(figures)} seeds not solved"
+    reached = not missing and statistics.fmean(found) <= experiment.aim
+    return [
+        *row,
+        ours,
+        "yes" if reached else "no",
+        _number(statistics.fmean(run["parameters"] for run in runs)),
+        _number(statistics.fmean(run["sequences"] for run in runs)),
+        _number(round(statistics.fmean(run["seconds"] for run in runs))),
+        f"`python -m benchmarks.tables {experiment.name}`",
+    ]
+
+
+def figures_of(experiment: Experiment, runs: Sequence[Mapping[str, Any]]) -> list[float | None]:
+    """The figure of each run, None for a task that was not solved."""
+    if experiment.figure == SOLVED_AFTER:
+        return [run[SOLVED_AFTER] for run in runs]
+    return [run["test"][experiment.figure] for run in runs]
+
+
+def _details(experiment: Experiment, results: Path) -> str:
+    text = f"**{experiment.title}**: {experiment.unit}. {experiment.note}".rstrip()
+    values = _load(experiment, results)
+    if values is None:
+        return f"{text} To measure: `{command_of(experiment, 'SEED')}`"
+    seeds = "; ".join(
+        f"seed {run['seed']}: {'not solved' if figure is None else _number(figure)}"
+        for run, figure in zip(values["runs"], figures_of(experiment, values["runs"]), strict=True)
+    )
+    processor = f"{values['machine']['processor']}, {values['machine']['cores']} cores"
+    return f"{text} {seeds}. {values['measured']}, {processor}. `{values['command']}`"
+
+
+def _load(experiment: Experiment, results: Path) -> dict[str, Any] | None:
+    path = results / f"{experiment.name}.json"
+    if not path.is_file():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return values if values["runs"] else None
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    header = (
+        *("task", "published", "aim", "ours", "reached", "parameters", "sequences", "seconds"),
+        "command",
+    )
+    marks = ["--:" if name in ("parameters", "sequences", "seconds") else "---" for name in header]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, marks, *rows))
+
+
+def spread(figures: Sequence[float]) -> str:
+    """A mean, a sample standard deviation and how many figures they are of."""
+    mean = _number(statistics.fmean(figures))
+    if len(figures) == 1:
+        return f"{mean} (1 seed)"
+    return f"{mean} ± {_number(statistics.stdev(figures))} ({len(figures)} seeds)"
+
+
+def _number(value: float | tuple[float, float]) -> str:
+    """Three digits; whole thousands with commas; a range with a dash."""
+    if isinstance(value, tuple):
+        return "–".join(map(_number, value))
+    if value >= 1000 or (value == int(value) and value >= 10):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+# === Music ===
+
+
+def _music(results: Path) -> list[str]:
+    path = results / "music.json"
+    found: dict[str, list[Mapping[str, Any]]] = {music.key: [] for music in MUSIC}
+    if path.is_file():
+        for key, record in _records(json.loads(path.read_text(encoding="utf-8"))):
+            for music in MUSIC:
+                if music.key in key.lower():
+                    found[music.key].append(record)
+                    break
+    header = ("data set", "published, test", "aim", "ours", "parameters", "command")
+    rows = []
+    for music in MUSIC:
+        published = ", ".join(f"{model} {figure:.2f}" for model, figure in music.published.items())
+        aim = f"< {min(music.published.values()):.2f}"
+        for record in found[music.key] or [{}]:
+            ours = [_music_figure(record)] if record else ["not measured yet"]
+            parameters = record.get("parameters")
+            command = record.get("command")
+            rows.append(
+                [
+                    music.title,
+                    published,
+                    aim,
+                    *ours,
+                    "" if parameters is None else _number(parameters),
+                    "" if command is None else f"`{command}`",
+                ]
+            )
+    lines = (header, ["---"] * len(header), *rows)
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    unit = "Nats a frame, summed over the 88 keys; the first frame of a piece is not predicted."
+    return [unit, table]
+
+
+def _records(values: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Whatever in a JSON file has an `nll`, with the names that stand above and beside it."""
+    if isinstance(values, list):
+        for value in values:
+            yield from _records(value, key)
+    elif isinstance(values, dict):
+        names = [values.get(name) for name in ("dataset", "data", "name", "title")]
+        key = " ".join([key, *(name for name in names if isinstance(name, str))])
+        parts = ("test", "validation")
+        if "nll" in values or any("nll" in (values.get(part) or ()) for part in parts):
+            yield key, values
+        else:
+            for name, value in values.items():
+                yield from _records(value, f"{key} {name}")
+
+
+def _music_figure(record: Mapping[str, Any]) -> str:
+    part = next((p for p in ("test", "validation") if "nll" in (record.get(p) or ())), None)
+    nll = record[part]["nll"] if part else record["nll"]
+    where = part or record.get("part") or record.get("split") or "validation"
+    kind = " ".join(str(record[name]) for name in ("cell", "outputs") if name in record)
+    if isinstance(nll, Mapping):
+        low = [nll.get(name) for name in ("mean", "spread", "seeds")]
+        text = f"{low[0]:.2f}" + (f" ± {low[1]:.2f}" if low[1] is not None else "")
+    elif isinstance(nll, list):
+        text = f"{statistics.fmean(nll):.2f}"
+        text += f" ± {statistics.stdev(nll):.2f} ({len(nll)} seeds)" if len(nll) > 1 else ""
+    else:
+        text = f"{nll:.2f}"
+    return f"{kind} {text} ({where})".strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,771 @@
+"""The memory model: reads a long sequence and says what it remembers of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasrnn.cells import CELLS
+from kerasrnn.data import MemoryExamples
+from kerasrnn.serving import Signature
+from kerasrnn.zoo.memory_network import ANSWERS, PADDING_ID, READS, MemoryNetwork
+from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive
+
+# When Hochreiter & Schmidhuber (1997) call an answer right: a number within 0.04, and a label if
+# each output is within 0.3 of what it should be.
+NUMBER_TOLERANCE = 0.04
+LABEL_TOLERANCE = 0.3
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class MemoryModel(Task):
+    """Answers, at the end of a sequence or at each of its steps, from what it remembers.
+
+    The tasks with which recurrent networks are tried since Hochreiter & Schmidhuber (1997):
+    adding, copying, temporal order, Reber's grammar, pictures read pixel by pixel; and any other
+    whose sequences are numbers or symbols. Its network is `MemoryNetwork`: a deep recurrent layer
+    and a linear one. `kerasrnn.data` makes the examples.
+
+    The answer for a sequence depends on no other: neither the size of a batch nor its padding
+    changes it.
+
+    Args:
+        reads: what a step of a sequence is: `numbers` or `symbols`.
+        input_size: how many numbers a step has, or how many symbols there are.
+        answers: `number` or `label` at the end, or `symbols`, one at each step.
+        output_size: how many numbers, labels or symbols there are to answer.
+        symbols: the names of the symbols that are read, or None.
+        labels: the names of the labels or of the symbols that are answered, or None.
+        padded: whether sequences may be padded on the right. Those that are not save the time for
+            the mask.
+        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
+        units: the length of the recurrent state, for each direction.
+        depth: how many recurrent layers.
+        bidirectional: whether the sequence is read from both ends.
+        chrono_length: the greatest number of steps to remember, for which the gates' biases are
+            made (`kerasrnn.cells.Chrono`); None for biases as usual.
+        dropout: the share of components dropped behind the recurrent layers.
+        recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
+        layer_dropout: the share of components dropped between the recurrent layers.
+        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+
+    Raises:
+        ValueError: if an argument has a value that is not allowed; the message names it.
+
+    Example:
+
+    >>> from kerasrnn.data import adding
+    >>> from kerasrnn.zoo import MemoryModel
+    >>> examples = adding(64, length=20, seed=1)
+    >>> model = MemoryModel.from_examples(examples, cell="gru", units=8)
+    >>> history = model.fit(examples, epochs=2, verbose=0)
+    >>> model.predict(examples.inputs[:3]).shape
+    (3, 1)
+    """
+
+    vocabulary_arguments = ("symbols", "labels")
+
+    def __init__(
+        self,
+        reads: str,
+        input_size: int,
+        answers: str,
+        output_size: int,
+        symbols: Sequence[str] | None = None,
+        labels: Sequence[str] | None = None,
+        *,
+        padded: bool = False,
+        cell: str = "lstm",
+        units: int = 64,
+        depth: int = 1,
+        bidirectional: bool = False,
+        chrono_length: int | None = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        check_choice("reads", reads, READS)
+        check_choice("answers", answers, ANSWERS)
+        check_choice("cell", cell, tuple(CELLS))
+        for name, value in {
+            "input_size": input_size,
+            "output_size": output_size,
+            "units": units,
+            "depth": depth,
+        }.items():
+            check_positive(name, value)
+        for name, share in {
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "layer_dropout": layer_dropout,
+        }.items():
+            check_between(name, share, 0, 1)
+        if chrono_length is not None:
+            if not isinstance(chrono_length, int) or chrono_length < 3:
+                raise ValueError(
+                    "`chrono_length` must be an integer of at least 3, or None. "
+                    f"Received: {chrono_length!r}"
+                )
+            if cell == "simple":
+                raise ValueError(
+                    "`chrono_length` is for cells with gates: simplified_gru, gru, lstm. The cell "
+                    "'simple' has none; leave `chrono_length` out."
+                )
+        _check_names("symbols", symbols, input_size if reads == "symbols" else 0)
+        _check_names("labels", labels, output_size if answers != "number" else 0)
+        super().__init__(**kwargs)
+        self.settings: dict[str, Any] = {
+            "reads": reads,
+            "input_size": input_size,
+            "answers": answers,
+            "output_size": output_size,
+            "padded": padded,
+            "cell": cell,
+            "units": units,
+            "depth": depth,
+            "bidirectional": bidirectional,
+            "chrono_length": chrono_length,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "layer_dropout": layer_dropout,
+        }
+        self.input_size = input_size
+        self.output_size = output_size
+        self.reads_symbols = reads == "symbols"
+        self.answers = answers
+        self.symbols = None if symbols is None else tuple(symbols)
+        self.labels = None if labels is None else tuple(labels)
+
+        self.network = MemoryNetwork(**self.settings, dtype=self.dtype_policy, name="network")
+        self.right = keras.metrics.Mean(name="solved")
+        self.built = True
+
+        self._scores_function = tf.function(
+            self._scores, input_signature=[self._sequences_spec()], autograph=False
+        )
+
+    @property
+    def input_dtype(self) -> str:  # type: ignore[override]
+        """The dtype of what is read."""
+        return "int32" if self.reads_symbols else "float32"
+
+    @classmethod
+    def from_examples(cls, examples: MemoryExamples, **arguments: Any) -> Self:
+        """A new model for some examples: what it reads and answers is as they have it.
+
+        Args:
+            examples: the training examples.
+            **arguments: the constructor's other arguments, such as `cell` and `units`.
+
+        Returns:
+            A model with new weights.
+
+        Raises:
+            ValueError: if the arrays have shapes or dtypes that no task has.
+
+        Example:
+
+        >>> from kerasrnn.data import temporal_order
+        >>> from kerasrnn.zoo import MemoryModel
+        >>> model = MemoryModel.from_examples(temporal_order(10, seed=1), units=8)
+        >>> model.labels
+        ('XX', 'XY', 'YX', 'YY')
+        """
+        inputs, targets = np.asarray(examples.inputs), np.asarray(examples.targets)
+        described: dict[str, Any] = {"padded": not bool(examples.present.all())}
+        if inputs.ndim == 2 and inputs.dtype.kind in "iu":
+            size = len(examples.symbols) or int(inputs.max(initial=0)) + 1
+            described |= {"reads": "symbols", "input_size": size}
+            described["symbols"] = list(examples.symbols) or None
+        elif inputs.ndim == 3 and inputs.dtype.kind == "f":
+            described |= {"reads": "numbers", "input_size": inputs.shape[2]}
+        else:
+            raise ValueError(
+                "Inputs must be floats (count, time, size) or integers (count, time). "
+                f"Received: {inputs.dtype} {inputs.shape}"
+            )
+        if targets.dtype.kind == "f" and targets.ndim in (1, 2):
+            size = 1 if targets.ndim == 1 else targets.shape[1]
+            described |= {"answers": "number", "output_size": size}
+        elif targets.dtype.kind in "iu" and targets.ndim in (1, 2):
+            names = examples.labels if targets.ndim == 1 else examples.labels or examples.symbols
+            described["answers"] = "label" if targets.ndim == 1 else "symbols"
+            described["output_size"] = len(names) or int(targets.max(initial=0)) + 1
+            described["labels"] = list(names) or None
+        else:
+            raise ValueError(
+                "Targets must be floats (count, size), or integers (count,) or (count, time). "
+                f"Received: {targets.dtype} {targets.shape}"
+            )
+        return cls(**{**described, **arguments})
+
+    # === Network ===
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """The network's scores; see `MemoryNetwork`. For answers, see `predict`."""
+        return self.network(inputs, training=training)
+
+    def compile(
+        self, optimizer: Any = "adam", *, jit_compile: bool | str = True, **kwargs: Any
+    ) -> None:
+        """Set the optimizer. The loss is the task's own.
+
+        Args:
+            optimizer: a Keras optimizer or its name.
+            jit_compile: whether to compile steps with XLA. On by default, unlike in other tasks:
+                these sequences have one length, and XLA makes a step several times as fast.
+            **kwargs: passed to `keras.Model.compile`, except `loss`, which is refused.
+
+        Raises:
+            TypeError: if `loss` is given.
+        """
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The mean squared error, or the mean cross-entropy in nats, and regularisers.
+
+        The mean is one over all sequences of a batch, or over all of their steps that ask for an
+        answer.
+        """
+        total, count = self._summed_loss(y, y_pred)
+        loss = total / ops.maximum(count, 1.0)
+        for regularisation in self.losses:
+            loss = loss + ops.cast(regularisation, "float32")
+        return loss
+
+    def _summed_loss(self, targets: Any, scores: Any) -> tuple[Any, Any]:
+        """The sum of losses, and how many there are."""
+        if self.answers == "number":
+            squares = ops.square(scores - ops.cast(targets, "float32"))
+            return ops.sum(squares), ops.cast(ops.size(squares), "float32")
+        asked = ops.cast(ops.not_equal(targets, PADDING_ID), "float32")
+        losses = ops.sparse_categorical_crossentropy(
+            ops.maximum(targets, 0), scores, from_logits=True
+        )
+        return ops.sum(losses * asked), ops.sum(asked)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Figures of the training: the loss, and `solved`, the share of sequences answered right.
+
+        They are taken before the weights change, so for sequences that are seen once they are those
+        of unseen data.
+        """
+        self.right.update_state(self._right(y, y_pred))
+        return self.get_metrics_result()
+
+    def _right(self, targets: Any, scores: Any) -> Any:
+        """Which sequences are answered right: `(batch,)` of 0 and 1. See `evaluate`."""
+        if self.answers == "number":
+            errors = ops.abs(scores - ops.cast(targets, "float32"))
+            right = ops.all(errors < NUMBER_TOLERANCE, axis=-1)
+        elif self.answers == "label":
+            wanted = ops.one_hot(targets, self.output_size, dtype="float32")
+            errors = ops.abs(ops.softmax(scores, axis=-1) - wanted)
+            right = ops.all(errors < LABEL_TOLERANCE, axis=-1)
+        else:
+            answers = ops.cast(ops.argmax(scores, axis=-1), targets.dtype)
+            unasked = ops.equal(targets, PADDING_ID)
+            right = ops.all(ops.logical_or(unasked, ops.equal(answers, targets)), axis=-1)
+        return ops.cast(right, "float32")
+
+    # === Training ===
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = 32,
+        epochs: int = 10,
+        validation_data: Any = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        verbose: str | int = "auto",
+        shuffle: bool = True,
+        seed: int | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> keras.callbacks.History:
+        """Train on sequences.
+
+        Args:
+            x: `MemoryExamples`; or an array of sequences, with `y`; or a `tf.data.Dataset` of
+                batches `(inputs, targets)`, such as `kerasrnn.data.fresh_batches` returns.
+            y: the targets, for an array.
+            batch_size: how many sequences are in a batch; for a dataset, it is the dataset's own.
+            epochs: at which epoch to stop, counted from the first.
+            validation_data: examples, or a pair `(x, y)`. After each epoch what `evaluate` says of
+                it is in the logs, with `val_` before each name.
+            callbacks: Keras callbacks.
+            verbose: as in `keras.Model.fit`.
+            shuffle: whether each epoch has another order.
+            seed: decides the order of each epoch. None draws one from Keras's random seed.
+            initial_epoch: the epoch at which to go on, counted from 0.
+            steps_per_epoch: how many batches an epoch has, for a dataset without end.
+
+        Returns:
+            A Keras `History`.
+
+        Raises:
+            ValueError: if there are no sequences, or they have a shape, a dtype or values that the
+                model cannot take.
+
+        Example:
+
+        >>> from kerasrnn.data import copy_memory
+        >>> from kerasrnn.zoo import MemoryModel
+        >>> examples = copy_memory(64, blank=5, recalled=2, seed=1)
+        >>> model = MemoryModel.from_examples(examples, units=8, chrono_length=9)
+        >>> history = model.fit(examples, epochs=2, verbose=0)
+        >>> sorted(history.history)
+        ['loss', 'solved']
+        """
+        check_positive("batch_size", batch_size)
+        validation = None
+        if validation_data is not None:
+            paired = isinstance(validation_data, tuple)
+            val_x, val_y = validation_data if paired else (validation_data, None)
+            validation = self._checked(val_x, val_y, "validation_data")
+        if not isinstance(x, tf.data.Dataset):
+            examples = self._checked(x, y)
+            steps_per_epoch = -(-len(examples) // batch_size)
+            if seed is None and shuffle:
+                seed = random.randrange(2**31)
+            x = _endless(examples, batch_size, seed if shuffle else None, initial_epoch)
+        if not self.compiled:
+            self.compile()
+        return self._fit(
+            x,
+            validation=validation,
+            sample=lambda kept: kept[:1].dataset(1),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=list(callbacks or []),
+            verbose=verbose,
+        )
+
+    def evaluate(
+        self, x: Any, y: Any = None, *, batch_size: int = 256, **kwargs: Any
+    ) -> dict[str, float]:
+        """Measure the model on sequences whose answers are known.
+
+        Args:
+            x: `MemoryExamples`, or an array of sequences, with `y`.
+            y: the targets.
+            batch_size: how many sequences are in a batch; it changes no figure.
+            **kwargs: what Keras passes when it validates while training.
+
+        Returns:
+            For numbers `mse`, the mean squared error, which is also `loss`. For labels and symbols
+            `loss`, the mean cross-entropy in nats, and `accuracy`, the share of right answers; with
+            an answer at each step both are over all steps that ask for one. `solved` is the share
+            of sequences that are answered right throughout: numbers within 0.04, a label with each
+            probability within 0.3 of 0 or 1 as it should be (both as in Hochreiter & Schmidhuber
+            1997), and every single symbol. Where more than one symbol may follow, each of those
+            must have a higher score than all others; accuracy is then the share of steps at which
+            the best is one of those.
+
+        Raises:
+            ValueError: if there are no sequences, or they do not fit the model.
+
+        Example:
+
+        >>> from kerasrnn.data import temporal_order
+        >>> from kerasrnn.zoo import MemoryModel
+        >>> examples = temporal_order(20, seed=1)
+        >>> model = MemoryModel.from_examples(examples, units=8)
+        >>> sorted(model.evaluate(examples))
+        ['accuracy', 'loss', 'solved']
+        """
+        if self._is_validating(kwargs):
+            return self._measure(self._validation, batch_size or 256)
+        return self._measure(self._checked(x, y), batch_size)
+
+    def _measure(self, examples: MemoryExamples, batch_size: int) -> dict[str, float]:
+        losses = count = right = answers = 0.0
+        for begin in range(0, len(examples), batch_size):
+            part = examples[begin : begin + batch_size]
+            scores = self._scores_function(tf.constant(part.inputs))
+            targets = tf.constant(part.targets)
+            total, number = self._summed_loss(targets, scores)
+            losses, count = losses + float(total), count + float(number)
+            if part.allowed is not None:
+                good, solved = _allowed(scores.numpy(), part.targets, part.allowed)
+                answers, right = answers + good, right + solved
+                continue
+            right += float(ops.sum(self._right(targets, scores)))
+            if self.answers != "number":
+                best = np.argmax(scores.numpy(), axis=-1)
+                answers += int((best == part.targets).sum())
+        measured = {"loss": losses / max(1.0, count)}
+        if self.answers == "number":
+            measured["mse"] = measured["loss"]
+        else:
+            measured["accuracy"] = answers / max(1.0, count)
+        return {**measured, "solved": right / len(examples)}
+
+    # === Prediction ===
+
+    def predict(self, x: Any, *, batch_size: int = 256) -> np.ndarray:
+        """Answer.
+
+        Args:
+            x: sequences: numbers `(count, time, input_size)`, padded with NaN, or symbols
+                `(count, time)`, padded with −1; or `MemoryExamples`.
+            batch_size: how many sequences are in a batch; it changes no answer.
+
+        Returns:
+            Numbers, float32 `(count, output_size)`; labels, int32 `(count,)`; or symbols, int32
+            `(count, time)`, −1 where the sequence is padded.
+
+        Raises:
+            ValueError: if the sequences have a shape, a dtype or values that the model cannot take.
+
+        Example:
+
+        >>> from kerasrnn.data import copy_memory
+        >>> from kerasrnn.zoo import MemoryModel
+        >>> examples = copy_memory(3, blank=5, recalled=2, seed=1)
+        >>> MemoryModel.from_examples(examples, units=8).predict(examples).shape
+        (3, 9)
+        """
+        inputs = self._checked_inputs(x)
+        scores = self._all_scores(inputs, batch_size)
+        if self.answers == "number":
+            return scores
+        answers = scores.argmax(axis=-1).astype(np.int32)
+        if self.answers == "symbols":
+            answers[~MemoryExamples(inputs, inputs).present] = PADDING_ID
+        return answers
+
+    def probabilities(self, x: Any, *, batch_size: int = 256) -> np.ndarray:
+        """How likely each label or symbol is.
+
+        Args:
+            x: as for `predict`.
+            batch_size: as for `predict`.
+
+        Returns:
+            float32 `(count, output_size)`, or with an answer at each step
+            `(count, time, output_size)`.
+
+        Raises:
+            ValueError: as for `predict`, and if the model answers numbers.
+        """
+        if self.answers == "number":
+            raise ValueError("This model answers numbers, which have no probabilities.")
+        scores = self._all_scores(self._checked_inputs(x), batch_size)
+        return tf.nn.softmax(scores, axis=-1).numpy()
+
+    def gradient_reach(self, x: Any, y: Any = None, *, answer: int = -1) -> np.ndarray:
+        """How much an answer depends on each step before it.
+
+        Args:
+            x: `MemoryExamples`, or an array of sequences, with `y`: one batch, none of them padded.
+            y: the targets.
+            answer: for a model with an answer at each step, which one, among the steps of the first
+                sequence that ask for one: 0 for the first, −1 for the last.
+
+        Returns:
+            The norm of the derivative ∂ŷ/∂x<t> by what is read at each step t, as a mean over the
+            sequences, `(time,)`; ŷ is the number, or the score of the right label or symbol. It
+            falls with the distance, for a network that forgets exponentially (Hochreiter 1991;
+            Bengio et al. 1994). It is zero for steps after the answer.
+
+        Raises:
+            ValueError: as for `fit`, and if a sequence is padded or the model reads from both ends.
+
+        Example:
+
+        >>> from kerasrnn.data import adding
+        >>> from kerasrnn.zoo import MemoryModel
+        >>> examples = adding(8, length=30, seed=1)
+        >>> MemoryModel.from_examples(examples, units=8).gradient_reach(examples).shape
+        (30,)
+        """
+        examples = self._checked(x, y)
+        if not examples.present.all():
+            raise ValueError("`x` must hold no padding here: steps are counted from the end.")
+        if self.settings["bidirectional"]:
+            raise ValueError("A model that reads from both ends has no distance from the end.")
+        features = self.network.get_layer("features")(tf.constant(examples.inputs))
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            scores = self.network.get_layer("scores")(self.network.rnn(features))
+            if self.answers == "symbols":
+                step = int(np.flatnonzero(examples.targets[0] != PADDING_ID)[answer])
+                scores, targets = scores[:, step], examples.targets[:, step]
+            else:
+                targets = examples.targets
+            if self.answers != "number":
+                scores = tf.gather(scores, np.maximum(targets, 0), batch_dims=1)
+            total = tf.reduce_sum(scores)
+        gradient = tape.gradient(total, features)  # (batch, time, size)
+        return tf.reduce_mean(tf.norm(gradient, axis=-1), axis=0).numpy()
+
+    def _all_scores(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
+        check_positive("batch_size", batch_size)
+        parts = [
+            self._scores_function(tf.constant(inputs[begin : begin + batch_size])).numpy()
+            for begin in range(0, len(inputs), batch_size)
+        ]
+        return np.concatenate(parts)
+
+    def _scores(self, sequences: tf.Tensor) -> tf.Tensor:
+        return self.network(sequences, training=False)
+
+    # === Export ===
+
+    def signatures(self) -> dict[str, Signature]:
+        """`serving_default`: whole sequences; `step`: one step and the states, for streaming.
+
+        Returns:
+            Two signatures, or only the first for a model that reads from both ends. The input is
+            `numbers`, float32 `(batch, time, input_size)`, padded with NaN, or `symbols`, int32
+            `(batch, time)`, padded with −1; for `step` it has no axis of time, and there are
+            `state_1`, `state_2` …, float32 `(batch, units)`, zeros before the first step. The
+            output is `number`, float32 `(batch, output_size)`; or `answer`, int32 `(batch,)` or
+            `(batch, time)`, `probabilities`, float32 with an axis more, and, where labels have
+            names, `name`, strings of the shape of `answer`. `step` answers for a sequence that ends
+            there, and gives the new states under the names of the old.
+        """
+        name = self.input_name
+        spec = self._sequences_spec()
+        signatures = {"serving_default": Signature(self._serve, {name: spec})}
+        if not self.settings["bidirectional"]:
+            step = tf.TensorSpec((None, *spec.shape[2:]), spec.dtype)
+            state = tf.TensorSpec((None, self.settings["units"]), tf.float32)
+            count = len(self.network.initial_states(1))
+            specs = {f"state_{i}": state for i in range(1, count + 1)}
+            signatures["step"] = Signature(self._serve_step, {name: step, **specs})
+        return signatures
+
+    def _serve(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        (sequences,) = inputs.values()
+        outputs = self._served(self.network(sequences, training=False))
+        if self.answers == "symbols" and self.settings["padded"]:
+            present = self.network.get_layer("presence")(sequences)
+            outputs["answer"] = tf.where(present, outputs["answer"], PADDING_ID)
+            if "name" in outputs:
+                outputs["name"] = tf.where(present, outputs["name"], "")
+        return outputs
+
+    def _serve_step(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        name = self.input_name
+        step = inputs.pop(name)
+        states = [
+            tf.cast(inputs[f"state_{i}"], self.compute_dtype) for i in range(1, len(inputs) + 1)
+        ]
+        scores, states = self.network.step(step, states)
+        after = {f"state_{i}": tf.cast(s, tf.float32) for i, s in enumerate(states, start=1)}
+        return {**self._served(scores), **after}
+
+    def _served(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        if self.answers == "number":
+            return {"number": scores}
+        answer = tf.argmax(scores, axis=-1, output_type=tf.int32)
+        outputs = {"answer": answer, "probabilities": tf.nn.softmax(scores, axis=-1)}
+        if self.labels:
+            outputs["name"] = tf.gather(tf.constant(self.labels), answer)
+        return outputs
+
+    def samples(self) -> dict[str, dict[str, Any]]:
+        """Requests of random sequences; for a model that takes padding, padded ones among them.
+
+        Returns:
+            A batch for each signature.
+        """
+        generator = np.random.default_rng(0)
+        inputs: np.ndarray
+        if self.reads_symbols:
+            inputs = generator.integers(0, self.input_size, (3, 12)).astype(np.int32)
+        else:
+            inputs = generator.random((3, 12, self.input_size), np.float32)
+        name = self.input_name
+        requests: dict[str, dict[str, Any]] = {}
+        if "step" in self.signatures():
+            units = self.settings["units"]
+            states = {
+                f"state_{i}": generator.normal(0, 0.5, (3, units)).astype(np.float32)
+                for i in range(1, len(self.network.initial_states(1)) + 1)
+            }
+            requests["step"] = {name: inputs[:, 0], **states}
+        inputs = inputs.copy()
+        if self.settings["padded"]:
+            inputs[1, 7:] = PADDING_ID if self.reads_symbols else np.nan
+        return {"serving_default": {name: inputs}, **requests}
+
+    def _sequences_spec(self) -> tf.TensorSpec:
+        if self.reads_symbols:
+            return tf.TensorSpec((None, None), tf.int32)
+        return tf.TensorSpec((None, None, self.input_size), tf.float32)
+
+    # === Data ===
+
+    @property
+    def input_name(self) -> str:
+        """What the input is called in signatures: `symbols` or `numbers`."""
+        return "symbols" if self.reads_symbols else "numbers"
+
+    def label_name(self, number: int) -> str:
+        """The name of a label or of an answered symbol, or its number where it has none.
+
+        Args:
+            number: from 0 to `output_size` − 1, or −1 for padding, which has no name.
+
+        Returns:
+            The name.
+        """
+        if number == PADDING_ID:
+            return ""
+        return self.labels[number] if self.labels else str(number)
+
+    def check_examples(self, examples: MemoryExamples) -> None:
+        """Raise a ValueError that says why, if the model cannot take some examples.
+
+        Args:
+            examples: the examples.
+        """
+        self._checked(examples)
+
+    def _checked(self, x: Any, y: Any = None, argument: str = "x") -> MemoryExamples:
+        inputs = self._checked_inputs(x, argument)
+        allowed = None
+        if isinstance(x, MemoryExamples):
+            y, allowed = x.targets, x.allowed
+        if y is None:
+            raise ValueError(f"`{argument}` must come with its targets. Received none.")
+        targets = np.asarray(y)
+        wanted: tuple[int, ...]
+        if self.answers == "number":
+            wanted, kinds = (len(inputs), self.output_size), "fiu"
+            if targets.ndim == 1 and self.output_size == 1:
+                targets = targets[:, None]
+        else:
+            wanted, kinds = inputs.shape[: 1 if self.answers == "label" else 2], "iu"
+        if targets.shape != wanted or targets.dtype.kind not in kinds:
+            kind = "numbers" if self.answers == "number" else "integers"
+            raise ValueError(
+                f"The targets of `{argument}` must be {kind} of the shape {wanted}. "
+                f"Received: {targets.dtype} {targets.shape}"
+            )
+        if self.answers == "number":
+            if not np.isfinite(targets).all():
+                raise ValueError(f"The targets of `{argument}` must be finite numbers.")
+            return MemoryExamples(inputs, targets.astype(np.float32))
+        low = PADDING_ID if self.answers == "symbols" else 0
+        _check_range(f"The targets of `{argument}`", targets, low, self.output_size)
+        return MemoryExamples(inputs, targets.astype(np.int32), allowed=allowed)
+
+    def _checked_inputs(self, x: Any, argument: str = "x") -> np.ndarray:
+        inputs = np.asarray(x.inputs if isinstance(x, MemoryExamples) else x)
+        if self.reads_symbols:
+            good = inputs.ndim == 2 and inputs.dtype.kind in "iu"
+            wanted = "integers (count, time)"
+        else:
+            good = inputs.ndim == 3 and inputs.dtype.kind in "fiu"
+            good = good and inputs.shape[2] == self.input_size
+            wanted = f"numbers (count, time, {self.input_size})"
+        if not good or not inputs.shape[0] or not inputs.shape[1]:
+            raise ValueError(
+                f"`{argument}` must be {wanted}, at least one sequence of at least one step. "
+                f"Received: {inputs.dtype} {inputs.shape}"
+            )
+        if self.reads_symbols:
+            low = PADDING_ID if self.settings["padded"] else 0
+            _check_range(f"`{argument}`", inputs, low, self.input_size)
+            inputs = inputs.astype(np.int32)
+            present = inputs != PADDING_ID
+        else:
+            inputs = inputs.astype(np.float32)
+            missing = np.isnan(inputs)
+            present = ~missing.all(axis=-1)
+            if not self.settings["padded"] and missing.any():
+                raise ValueError(
+                    f"`{argument}` has NaN, which stands for padding. This model was made with "
+                    "padded=False."
+                )
+            if missing[present].any() or np.isinf(inputs).any():
+                raise ValueError(f"`{argument}` must hold finite numbers, or NaN for whole steps.")
+        if not present[:, 0].all() or (present[:, 1:] & ~present[:, :-1]).any():
+            raise ValueError(f"`{argument}` must be padded on the right only, and no row wholly.")
+        return inputs
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "symbols": None if self.symbols is None else list(self.symbols),
+            "labels": None if self.labels is None else list(self.labels),
+            **self.settings,
+        }
+
+
+def _check_names(argument: str, names: Sequence[str] | None, count: int) -> None:
+    if names is None:
+        return
+    if not count:
+        raise ValueError(f"`{argument}` must be None for a model of numbers. Received: {names!r}")
+    if len(names) != count or len(set(names)) != count or not all(names):
+        raise ValueError(
+            f"`{argument}` must be None or {count} different names. Received: {list(names)!r}"
+        )
+
+
+def _check_range(what: str, values: np.ndarray, low: int, high: int) -> None:
+    if values.size and not (low <= values.min() and values.max() < high):
+        raise ValueError(
+            f"{what} must be at least {low} and below {high}. "
+            f"Received values from {values.min()} to {values.max()}."
+        )
+
+
+def _allowed(scores: np.ndarray, targets: np.ndarray, allowed: np.ndarray) -> tuple[int, int]:
+    """Steps whose best answer is allowed; sequences all of whose allowed answers are the best."""
+    asked = targets != PADDING_ID  # (batch, time)
+    best = np.take_along_axis(allowed, scores.argmax(axis=-1)[..., None], axis=-1)[..., 0]
+    lowest = np.where(allowed, scores, np.inf).min(axis=-1)
+    highest = np.where(allowed, -np.inf, scores).max(axis=-1)
+    apart = (lowest > highest) | ~asked
+    return int((best & asked).sum()), int(apart.all(axis=-1).sum())
+
+
+def _endless(
+    examples: MemoryExamples, batch_size: int, seed: int | None, epoch: int
+) -> tf.data.Dataset:
+    """Batches without end; the order of an epoch depends on the seed and on its number alone."""
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        number = epoch
+        while True:
+            order = np.arange(len(examples))
+            if seed is not None:
+                order = np.random.default_rng([seed, number]).permutation(order)
+            for begin in range(0, len(order), batch_size):
+                part = examples[order[begin : begin + batch_size]]
+                yield part.inputs, part.targets
+            number += 1
+
+    signature = tuple(
+        tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+        for array in (examples.inputs, examples.targets)
+    )
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)

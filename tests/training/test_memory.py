@@ -1,0 +1,224 @@
+"""`python -m training.memory` from its flags to its folder."""
+
+import csv
+import json
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasrnn.data import MemoryExamples, adding, embedded_reber, temporal_order
+from kerasrnn.zoo import MemoryModel
+from tests.training.conftest import figures
+from training import common, memory
+
+# Small and quick: 3 epochs of 4 batches, without XLA's time to compile.
+SMALL = ["--task", "adding", "--length", "12", "--units", "4", "--sequences", "32"]
+SMALL += ["--batch-size", "8", "--epochs", "3", "--no-xla"]
+
+
+@pytest.fixture(autouse=True)
+def ordinary_ops():
+    """A run makes all ops deterministic, for the whole process; other tests need not be."""
+    yield
+    from tensorflow.python.framework.config import disable_op_determinism  # not public
+
+    disable_op_determinism()
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Few sequences to measure with."""
+    monkeypatch.setattr(memory, "_VALIDATION", 20)
+    monkeypatch.setattr(memory, "_TEST", 20)
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Runs without their export, which takes most of the time of a small one."""
+    monkeypatch.setattr(MemoryModel, "export", lambda *_, **__: SimpleNamespace(verified=False))
+    monkeypatch.setattr("training.script.serving_command", lambda *_: "")
+
+
+def run(folder: Path, *flags: str) -> dict:
+    memory.main([*flags, "--out", str(folder)])
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "history.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_what_it_should(tmp_path, capsys):
+    folder = tmp_path / "run"
+    metrics = run(folder, *SMALL)
+    assert metrics["model"] == "MemoryModel"
+    assert metrics["dataset"] == "builtin:adding"
+    assert metrics["unit"] == "steps"
+    assert metrics["epochs"] == 3
+    for part in ("train", "validation", "test"):
+        assert set(metrics[part]) == {"loss", "mse", "solved"}
+    for name in ("learning_curves", "loss_by_sequences", "gradient_reach"):
+        assert (folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    settings = tomllib.loads((folder / "config.toml").read_text())["training"]
+    assert (settings["length"], settings["sequences"], settings["fixed"]) == (12, 32, False)
+    model = MemoryModel.from_preset(folder / "preset")
+    examples = adding(20, length=12, seed=(3,))
+    assert model.evaluate(examples)["mse"] == pytest.approx(metrics["test"]["mse"], rel=1e-4)
+    served = tf.saved_model.load(str(folder / "savedmodel" / "1")).signatures["serving_default"]
+    output = served(numbers=tf.constant(examples.inputs))["number"]
+    np.testing.assert_allclose(output, model.predict(examples), atol=1e-5)
+    printed = capsys.readouterr().out
+    assert "verified" in printed
+    assert "(right: " in printed
+
+
+def test_the_settings_repeat_the_run_and_resuming_ends_alike(tmp_path, monkeypatch, no_export):
+    unbroken, again, broken = (tmp_path / name for name in ("unbroken", "again", "broken"))
+    run(unbroken, *SMALL)
+    run(again, "--config", str(unbroken / "config.toml"))
+    assert figures(again) == figures(unbroken)
+
+    class Killed(BaseException):
+        pass
+
+    save = common.Checkpoints.save
+
+    def save_and_die(self, model, state):
+        save(self, model, state)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(common.Checkpoints, "save", save_and_die)
+        run(broken, *SMALL)
+    run(broken, "--resume")
+    assert figures(broken) == figures(unbroken)
+    assert [row["loss"] for row in history(broken)] == [row["loss"] for row in history(unbroken)]
+
+
+def test_a_seed_changes_weights_and_sequences_but_not_what_is_measured():
+    script = memory.SCRIPT
+    one, two = (
+        script.load_data(memory.MemoryConfig(task="temporal_order", seed=seed)) for seed in (1, 2)
+    )
+    np.testing.assert_array_equal(one.test.inputs, two.test.inputs)
+    config = memory.MemoryConfig(task="reber", seed=1)
+    fixed = [script.load_data(c) for c in (config, memory.MemoryConfig(task="reber", seed=2))]
+    assert fixed[0].train.text(0) != fixed[1].train.text(0) or (
+        fixed[0].train.inputs.shape != fixed[1].train.inputs.shape
+    )
+    np.testing.assert_array_equal(fixed[0].test.inputs, fixed[1].test.inputs)
+
+
+@pytest.mark.parametrize("task", ["copy", "temporal_order_3", "reber", "digits", "digits_pixels"])
+def test_every_task_makes_a_model_that_fits_its_data(task):
+    if task.startswith("digits"):
+        pytest.importorskip("sklearn")
+    script = memory.SCRIPT
+    data = script.load_data(memory.MemoryConfig(task=task))
+    config = script.with_defaults(memory.MemoryConfig(task=task, units=4), data)
+    model = script.new_model(config, data)
+    script.check(model, config, data)
+    plan = script.plan(config, data, model)
+    assert plan.steps > 0
+    assert data.sizes()["validation_sequences"] == len(data.validation)
+    assert task in script.describe(config, data, model)
+    lines = memory._answers(model, data.test[:2])
+    assert len(lines) == 2
+    request = script.requests(model, data)[0]
+    assert len(next(iter(request.values()))) <= 32
+    there = data.validation[: len(next(iter(request.values())))].present
+    assert script.served_units(request, {}) == there.sum()
+
+
+def test_it_stops_when_the_latest_sequences_were_right(tmp_path, monkeypatch, no_export):
+    """The criterion is taken from `solved` of so many epochs, told here by the test."""
+    monkeypatch.setattr(memory, "SOLVED_SEQUENCES", 64)  # two epochs of 32
+    shares = iter([1.0, 0.9, 1.0, 1.0, 1.0, 1.0])
+    right = MemoryModel.get_metrics_result
+
+    def told(self):
+        return {**right(self), "solved": told.share}
+
+    monkeypatch.setattr(MemoryModel, "get_metrics_result", told)
+
+    class Tell(memory._StopWhenSolved):
+        def on_epoch_end(self, epoch, logs=None):
+            share = next(shares)
+            logs["solved"] = share
+            super().on_epoch_end(epoch, logs)
+
+    told.share = 0.0
+    monkeypatch.setattr(memory, "_StopWhenSolved", Tell)
+    folder = tmp_path / "run"
+    metrics = run(folder, *SMALL, "--epochs", "9", "--until-solved")
+    assert metrics["epochs"] == 4
+    # And a resumed run knows that it is done.
+    (folder / "metrics.json").unlink()
+    assert run(folder, "--resume")["epochs"] == 4
+
+
+def test_a_file_of_ones_own(tmp_path, no_export):
+    examples = temporal_order(40, length=20, seed=1)
+    examples[:30].save(tmp_path / "train.npz")
+    examples[30:].save(tmp_path / "test.npz")
+    files = ["--data", str(tmp_path / "train.npz"), "--test", str(tmp_path / "test.npz")]
+    metrics = run(tmp_path / "run", *files, "--units", "4", "--epochs", "1", "--no-xla")
+    assert metrics["dataset"] == files[1]
+    assert set(metrics["validation"]) == {"loss", "accuracy", "solved"}
+    settings = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert settings["data"]["train_sequences"] == 27
+    only = ["--evaluate-only", "--preset", str(tmp_path / "run" / "preset"), *files]
+    again = run(tmp_path / "measured", *only)
+    assert again["test"] == pytest.approx(metrics["test"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--task", "adding", "--data", "builtin:copy"], "cannot go together"),
+        (["--data", "builtin:nothing"], "Expected one of builtin:adding, builtin:copy"),
+        (["--data", "tfds:mnist"], "no data set of TFDS"),
+        (["--task", "reber", "--length", "9"], "--length cannot be chosen for reber"),
+        (["--task", "reber", "--no-fixed"], "no longest one"),
+        (["--task", "digits", "--sequences", "9"], "always the same"),
+        (["--task", "adding", "--test", "x.npz"], "--test goes with a file"),
+        (["--data", "nowhere.npz"], "expected a NumPy archive .npz, got none"),
+        (["--data", "nowhere.npz", "--length", "3"], "--length is for generated tasks"),
+        (["--cell", "simple", "--chrono", "9"], "cells with gates"),
+    ],
+)
+def test_flags_that_make_no_sense(tmp_path, flags, message, capsys):
+    with pytest.raises(SystemExit) as status:
+        memory.main([*flags, "--out", str(tmp_path / "run")])
+    assert status.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_data_that_does_not_fit_a_preset_fails_with_its_name(tmp_path, capsys):
+    reber = embedded_reber(10, seed=1)
+    preset = MemoryModel.from_examples(reber, units=4).save_to_preset(tmp_path / "preset")
+    wrong = MemoryExamples(reber.inputs + 1, reber.targets)
+    wrong.save(tmp_path / "wrong.npz")
+    flags = ["--preset", str(preset), "--data", str(tmp_path / "wrong.npz")]
+    with pytest.raises(SystemExit):
+        memory.main([*flags, "--out", str(tmp_path / "run")])
+    error = capsys.readouterr().err
+    assert "wrong.npz" in error
+    assert "below 7" in error
+    with pytest.raises(SystemExit):
+        memory.main([*flags, "--units", "9", "--out", str(tmp_path / "other")])
+    assert "--preset brings its own network: --units" in capsys.readouterr().err
+
+
+def test_baselines_are_those_of_the_tasks():
+    """Of copying, the figure that Bai et al. publish for models without memory."""
+    config = memory.MemoryConfig(task="copy", length=1000)
+    data = memory.SCRIPT.load_data(config)
+    assert memory._baseline(data)["no memory"] == pytest.approx(0.0204, abs=5e-5)
+    data = memory.SCRIPT.load_data(memory.MemoryConfig(task="temporal_order"))
+    assert memory._baseline(data)["no memory"] == pytest.approx(np.log(4), abs=0.1)

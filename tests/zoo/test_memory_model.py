@@ -1,0 +1,364 @@
+"""The memory model: what it takes, how it learns, what it says, and what it exports."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasrnn.data import (
+    MemoryExamples,
+    adding,
+    copy_memory,
+    embedded_reber,
+    fresh_batches,
+    temporal_order,
+)
+from kerasrnn.serving import Case, verify_savedmodel
+from kerasrnn.zoo import MemoryModel, Task
+
+EXAMPLES = {
+    "number": adding(12, length=9, seed=1),
+    "label": temporal_order(12, length=20, seed=1),
+    "symbols": embedded_reber(12, seed=1),
+}
+
+
+def make(kind: str, **arguments) -> MemoryModel:
+    return MemoryModel.from_examples(EXAMPLES[kind], **{"units": 6, **arguments})
+
+
+def excite(model: MemoryModel, rng: np.random.Generator) -> None:
+    """Weights so large that an untrained model answers with much of what it can."""
+    for weight in model.trainable_variables:
+        weight.assign(rng.normal(0, 1.0, weight.shape))
+
+
+# === Answers and figures ===
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_one_sequence_alone_has_the_answer_that_it_has_in_a_batch(kind, rng):
+    model, examples = make(kind), EXAMPLES[kind]
+    excite(model, rng)
+    together = model.predict(examples)
+    for row in range(len(examples)):
+        alone = examples[row : row + 1]
+        length = int(alone.present.sum())
+        answer = model.predict(alone.inputs[:, :length])[0]
+        beside = together[row, :length] if kind == "symbols" else together[row]
+        np.testing.assert_allclose(answer, beside, atol=1e-5)
+        if kind == "symbols":
+            assert (together[row, length:] == -1).all()
+    np.testing.assert_allclose(model.predict(examples, batch_size=5), together, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["label", "symbols"])
+def test_probabilities_belong_to_the_answers(kind, rng):
+    model, examples = make(kind), EXAMPLES[kind]
+    excite(model, rng)
+    chances, answers = model.probabilities(examples), model.predict(examples)
+    np.testing.assert_allclose(chances.sum(axis=-1), 1, atol=1e-5)
+    there = answers >= 0
+    np.testing.assert_array_equal(chances.argmax(axis=-1)[there], answers[there])
+    with pytest.raises(ValueError, match="answers numbers"):
+        make("number").probabilities(EXAMPLES["number"])
+
+
+@pytest.mark.parametrize("batch_size", [5, 256])
+def test_figures_of_numbers(rng, batch_size):
+    """Half of the targets are moved to just inside and just outside of the tolerance."""
+    model, examples = make("number"), EXAMPLES["number"]
+    answers = model.predict(examples)
+    errors = np.tile([0.03, -0.03, 0.05, -0.05], 3)[:, None].astype("float32")
+    figures = model.evaluate(examples.inputs, answers + errors, batch_size=batch_size)
+    assert figures["mse"] == pytest.approx(np.mean(errors**2), rel=1e-4)
+    assert figures["loss"] == figures["mse"]
+    assert figures["solved"] == 0.5
+    # One number for each sequence may also come without an axis of its own.
+    flat = model.evaluate(examples.inputs, (answers + errors)[:, 0])
+    assert flat == pytest.approx(figures, rel=1e-5)
+
+
+def test_figures_of_labels(rng):
+    model, examples = make("label"), EXAMPLES["label"]
+    excite(model, rng)
+    chances = model.probabilities(examples).astype("float64")
+    figures = model.evaluate(examples, batch_size=5)
+    targets = examples.targets
+    assert figures["loss"] == pytest.approx(-np.log(chances[range(12), targets]).mean(), rel=1e-3)
+    assert figures["accuracy"] == (chances.argmax(axis=1) == targets).mean()
+    wanted = np.eye(4)[targets]
+    solved = (abs(chances - wanted) < 0.3).all(axis=1)
+    assert figures["solved"] == solved.mean()
+    best = model.predict(examples)
+    sure = (abs(chances - np.eye(4)[best]) < 0.3).all(axis=1)
+    assert sure.mean() > 0  # so that the criterion below decides something
+    assert model.evaluate(examples.inputs, best)["solved"] == sure.mean()
+    assert model.evaluate(examples.inputs, best)["accuracy"] == 1
+
+
+def test_figures_of_symbols(rng):
+    examples = copy_memory(10, blank=4, recalled=2, symbols=2, seed=3)
+    model = MemoryModel.from_examples(examples, units=6)
+    excite(model, rng)
+    chances, answers = model.probabilities(examples).astype("float64"), model.predict(examples)
+    targets = examples.targets.copy()
+    targets[0, :3] = -1  # not asked for
+    targets[1] = answers[1]
+    asked = targets >= 0
+    picked = np.take_along_axis(chances, np.maximum(targets, 0)[..., None], axis=2)[..., 0]
+    figures = model.evaluate(examples.inputs, targets, batch_size=3)
+    assert figures["loss"] == pytest.approx(-np.log(picked[asked]).mean(), rel=1e-3)
+    assert figures["accuracy"] == pytest.approx((answers == targets)[asked].mean())
+    right = [(answers[i] == targets[i])[asked[i]].all() for i in range(10)]
+    assert figures["solved"] == np.mean(right) > 0
+
+
+def test_figures_of_a_grammar(rng):
+    """Solved: the allowed symbols have the highest scores at each step."""
+    examples = EXAMPLES["symbols"]
+    model = make("symbols")
+    excite(model, rng)
+    chances = model.probabilities(examples)
+
+    def by_hand(allowed: np.ndarray) -> tuple[float, float]:
+        best, solved = [], []
+        for row in range(len(examples)):
+            steps = np.flatnonzero(examples.targets[row] >= 0)
+            good = []
+            for step in steps:
+                order = np.argsort(-chances[row, step])
+                number = int(allowed[row, step].sum())
+                good.append(set(order[:number]) == set(np.flatnonzero(allowed[row, step])))
+                best.append(bool(allowed[row, step, order[0]]))
+            solved.append(all(good))
+        return float(np.mean(best)), float(np.mean(solved))
+
+    figures = model.evaluate(examples)
+    assert (figures["accuracy"], figures["solved"]) == pytest.approx(by_hand(examples.allowed))
+    # As if the grammar were what the model believes, but for one step of one string.
+    allowed = chances >= np.sort(chances, axis=-1)[..., [-2]]
+    allowed[3, 2] = ~allowed[3, 2]
+    believed = MemoryExamples(examples.inputs, examples.targets, examples.symbols, (), allowed)
+    figures = model.evaluate(believed, batch_size=5)
+    assert (figures["accuracy"], figures["solved"]) == pytest.approx(by_hand(allowed))
+    assert figures["solved"] == pytest.approx(11 / 12)
+
+
+# === Training ===
+
+
+def test_it_learns_to_add():
+    model = MemoryModel.from_examples(EXAMPLES["number"], cell="gru", units=12)
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    batches = fresh_batches(lambda n, seed: adding(n, length=6, seed=seed), 32, steps=150)
+    test = adding(200, length=6, seed=99)
+    before = model.evaluate(test)
+    history = model.fit(
+        batches, steps_per_epoch=150, epochs=2, validation_data=test, verbose=0
+    ).history
+    after = model.evaluate(test)
+    assert before["mse"] > 0.2
+    assert after["mse"] < 0.02
+    assert history["val_loss"][-1] == pytest.approx(after["loss"], rel=1e-4)
+    assert set(history) == {"loss", "solved", "val_loss", "val_mse", "val_solved"}
+
+
+def test_xla_changes_nothing_but_the_time():
+    examples = EXAMPLES["label"]
+    losses = []
+    for jit_compile in (True, False):
+        keras.utils.set_random_seed(1)
+        model = make("label", cell="gru", units=4)
+        model.compile("sgd", jit_compile=jit_compile)
+        history = model.fit(examples, epochs=2, batch_size=6, seed=1, verbose=0).history
+        losses.append(history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+
+
+def test_a_resumed_training_sees_the_order_of_an_unbroken_one():
+    def weights(*spans: tuple[int, int]) -> list[np.ndarray]:
+        keras.utils.set_random_seed(4)
+        model = make("number")
+        model.compile("sgd", jit_compile=False)
+        for first, last in spans:
+            model.fit(
+                EXAMPLES["number"], epochs=last, initial_epoch=first, batch_size=5, seed=2,
+                verbose=0,
+            )  # fmt: skip
+        return model.get_weights()
+
+    for one, other in zip(weights((0, 3)), weights((0, 1), (1, 3)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+# === Look inside ===
+
+
+def test_the_reach_of_the_gradient_is_that_of_finite_differences(rng):
+    examples = EXAMPLES["number"][:4]
+    model = make("number", cell="gru")
+    excite(model, rng)
+    reach = model.gradient_reach(examples)
+    assert reach.shape == (9,)
+    for step in (0, 5, 8):
+        slopes = []
+        for part in range(2):
+            change = np.zeros((4, 9, 2), "float32")
+            change[:, step, part] = 1e-2
+            up = model.predict(examples.inputs + change)
+            down = model.predict(examples.inputs - change)
+            slopes.append((up - down)[:, 0] / 2e-2)
+        expected = np.linalg.norm(slopes, axis=0).mean()
+        assert reach[step] == pytest.approx(expected, rel=0.03, abs=1e-3)
+
+
+def test_nothing_after_the_answer_matters():
+    examples = copy_memory(4, blank=3, recalled=2, seed=1)
+    model = MemoryModel.from_examples(examples, units=6)
+    reach = model.gradient_reach(examples, answer=2)
+    assert (reach[:3] > 0).all()
+    assert (reach[3:] == 0).all()
+    with pytest.raises(ValueError, match="no padding"):
+        make("symbols").gradient_reach(EXAMPLES["symbols"])
+    both = MemoryModel.from_examples(examples, units=6, bidirectional=True)
+    with pytest.raises(ValueError, match="both ends"):
+        both.gradient_reach(examples)
+
+
+# === What it refuses ===
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cell": "gru2"}, r"`cell`: 'gru2'. Expected one of simple, simplified_gru, gru, lstm"),
+        ({"units": 0}, "`units` must be a positive integer"),
+        ({"chrono_length": 2}, "`chrono_length` must be an integer of at least 3"),
+        ({"chrono_length": 20, "cell": "simple"}, "cells with gates"),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1"),
+        ({"reads": "words"}, r"`reads`: 'words'. Expected one of numbers, symbols"),
+        ({"answers": "text"}, r"`answers`: 'text'. Expected one of number, label, symbols"),
+        ({"labels": ["a", "a", "b", "c"]}, "4 different names"),
+        ({"symbols": ["a"]}, "8 different names"),
+    ],
+)
+def test_arguments_that_are_not_allowed(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make("label", **arguments)
+
+
+def test_names_for_numbers_are_refused():
+    with pytest.raises(ValueError, match="`symbols` must be None for a model of numbers"):
+        make("number", symbols=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "message"),
+    [
+        ("number", np.zeros((2, 9)), r"numbers \(count, time, 2\).*Received: float64 \(2, 9\)"),
+        ("number", np.zeros((2, 9, 3)), r"numbers \(count, time, 2\)"),
+        ("number", np.zeros((0, 9, 2)), "at least one sequence"),
+        ("number", np.full((2, 9, 2), np.inf), "finite numbers"),
+        ("number", np.full((2, 9, 2), np.nan), "padded=False"),
+        ("label", np.zeros((2, 9), int) + 8, "below 8. Received values from 8 to 8"),
+        ("label", np.zeros((2, 9)), r"integers \(count, time\)"),
+        ("label", np.array([[-1, 2]]), "padded on the right only"),
+        ("label", np.array([[1, -1, 2]]), "padded on the right only"),
+        ("label", np.array([[1, -2]]), "at least -1"),
+    ],
+)
+def test_sequences_that_do_not_fit(kind, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        make(kind).predict(inputs)
+
+
+def test_targets_that_do_not_fit():
+    model, examples = make("label"), EXAMPLES["label"]
+    for targets, message in (
+        (None, "must come with its targets"),
+        (np.zeros((12, 2), int), r"integers of the shape \(12,\)"),
+        (np.zeros(12), "integers"),
+        (np.full(12, 4), "below 4"),
+        (np.full(12, -1), "at least 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(examples.inputs, targets)
+    with pytest.raises(ValueError, match="must be finite"):
+        make("number").evaluate(EXAMPLES["number"].inputs, np.full(12, np.nan))
+    with pytest.raises(TypeError, match="has its own loss"):
+        model.compile(loss="mse")
+    with pytest.raises(ValueError, match="Inputs must be floats"):
+        MemoryModel.from_examples(MemoryExamples(np.zeros((2, 2)), np.zeros(2)))
+    with pytest.raises(ValueError, match="Targets must be floats"):
+        MemoryModel.from_examples(MemoryExamples(np.zeros((2, 2, 2)), np.array(["a", "b"])))
+
+
+# === Presets and export ===
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_a_preset_brings_everything_back(kind, tmp_path, rng):
+    model, examples = make(kind, cell="gru", chrono_length=20), EXAMPLES[kind]
+    excite(model, rng)
+    model.save_to_preset(tmp_path / "preset")
+    loaded = Task.from_preset(tmp_path / "preset")
+    assert isinstance(loaded, MemoryModel)
+    assert loaded.arguments() == model.arguments()
+    np.testing.assert_allclose(loaded.predict(examples), model.predict(examples), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A model of padded symbols with an answer at each step, exported and verified."""
+    model = make("symbols", depth=2)
+    excite(model, np.random.default_rng(3))
+    report = model.export(tmp_path_factory.mktemp("exported") / "memory")
+    return model, report
+
+
+def test_the_export_answers_as_the_model_does(exported):
+    model, report = exported
+    assert report.verified
+    examples = EXAMPLES["symbols"]
+    served = tf.saved_model.load(str(report.path)).signatures["serving_default"]
+    output = served(symbols=tf.constant(examples.inputs))
+    answers = model.predict(examples)
+    np.testing.assert_array_equal(output["answer"], answers)
+    names = [[model.label_name(i).encode() for i in row] for row in answers]
+    assert output["name"].numpy().tolist() == names
+    np.testing.assert_allclose(output["probabilities"], model.probabilities(examples), atol=1e-5)
+
+
+def test_streaming_gives_what_the_whole_sequence_gives(exported):
+    model, report = exported
+    step = tf.saved_model.load(str(report.path)).signatures["step"]
+    examples = EXAMPLES["symbols"][:3]
+    whole = model.probabilities(examples)
+    states = {f"state_{i}": tf.zeros((3, 6)) for i in range(1, 5)}
+    shortest = int(examples.present.sum(axis=1).min())
+    for t in range(shortest):
+        output = step(symbols=tf.constant(examples.inputs[:, t]), **states)
+        np.testing.assert_allclose(output["probabilities"], whole[:, t], atol=1e-5)
+        states = {name: output[name] for name in states}
+
+
+def test_a_fresh_process_serves_numbers_and_labels(tmp_path, rng):
+    """Both other kinds through TensorFlow's C library; from both ends there is no step."""
+    for kind, outputs in (("number", {"number"}), ("label", {"answer", "probabilities", "name"})):
+        model, examples = make(kind, bidirectional=kind == "label"), EXAMPLES[kind]
+        excite(model, rng)
+        signatures = model.signatures()
+        assert ("step" in signatures) == (kind == "number")
+        path = model.export(tmp_path / kind, verify=False).path
+        request = {model.input_name: examples.inputs}
+        expected = {
+            name: value.numpy()
+            for name, value in signatures["serving_default"]
+            .function(**{name: tf.constant(value) for name, value in request.items()})
+            .items()
+        }
+        assert set(expected) == outputs
+        main = expected["number" if kind == "number" else "answer"]
+        np.testing.assert_allclose(main, model.predict(examples), atol=1e-6)
+        verify_savedmodel(path, [Case("serving_default", request, expected)])
