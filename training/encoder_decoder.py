@@ -43,6 +43,9 @@ _LONGEST_DRAWN = 40
 class EncoderDecoderConfig(TrainingConfig):
     """The flags of `python -m training.encoder_decoder`."""
 
+    data: str | None = flag(
+        None, "training data: a file of pairs, the texts to read of two files, or builtin:dates"
+    )
     target: str | None = flag(
         None, "the texts to write, a line for each line of --data; else a column of it"
     )

@@ -65,6 +65,13 @@ class Alignment:
         source: the pieces that were read.
         target: the pieces that were written.
         weights: `(target pieces, source pieces)`; each row sums to 1, unless nothing was read.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.zoo import Alignment
+    >>> Alignment(["two", "one"], ["2", "1"], np.eye(2))
+    Alignment(source=['two', 'one'], target=['2', '1'])
     """
 
     source: list[str]
