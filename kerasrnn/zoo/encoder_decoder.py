@@ -42,8 +42,8 @@ class Candidate:
     Attributes:
         text: the text.
         score: what it is ranked by: the logarithm of its probability, divided by a penalty for
-            its length. Neither compared nor, to keep lists readable, shown in full.
-        log_probability: the logarithm of its probability, in nats.
+            its length. Not compared.
+        log_probability: the logarithm of its probability, in nats. Neither shown nor compared.
 
     Example:
 
