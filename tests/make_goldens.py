@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tests.oracles import (
+    ATTENTIONS,
     CELLS,
     bidirectional_outputs,
     crf_scores,
@@ -95,6 +96,18 @@ def goldens() -> dict[str, dict[str, Any]]:
         outputs,
     )
     add("CRF", "layers", {"num_tags": TAGS}, *_crf(rng))
+    for name, arguments, shapes in (
+        ("BahdanauAttention", {"units": UNITS}, [(UNITS, UNITS), (INPUT, UNITS), (UNITS, 1)]),
+        ("LuongAttention", {}, [(UNITS, INPUT)]),
+    ):
+        query = rng.normal(size=(BATCH, UNITS)).astype("float32")
+        weights = [rng.normal(size=shape).astype("float32") for shape in shapes]
+        rows = [
+            ATTENTIONS[name](*exact([query[row], x[row]]), exact(weights), MASK[row])
+            for row in range(BATCH)
+        ]
+        inputs = {"x": x, "mask": MASK, "query": query}
+        add(name, "layers", arguments, inputs, weights, map(np.stack, zip(*rows, strict=True)))
     return files
 
 

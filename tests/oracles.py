@@ -283,6 +283,44 @@ def deep_outputs(
     return [x, *states] if return_state else [x]
 
 
+def attention(
+    score: Callable[[np.ndarray], float],
+    values: np.ndarray,  # (time, value_dim), one sequence
+    mask: np.ndarray | None = None,  # (time,)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Context and weights of one query, position by position; `score` is of one value."""
+    present = [t for t in range(len(values)) if mask is None or mask[t]]
+    powers = {t: np.exp(score(values[t])) for t in present}
+    weights = np.array([powers.get(t, 0.0) for t in range(len(values))])
+    weights = weights / weights.sum() if present else weights
+    return sum(weights[t] * values[t] for t in range(len(values))), weights
+
+
+def bahdanau_attention(
+    query: np.ndarray,  # (query_dim,)
+    values: np.ndarray,
+    weights: Sequence[np.ndarray],
+    mask: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """e = vaᵀ tanh(Wa s + Ua h)."""
+    Wa, Ua, va = weights
+    return attention(lambda h: (np.tanh(query @ Wa + h @ Ua) @ va).item(), values, mask)
+
+
+def luong_attention(
+    query: np.ndarray,  # (query_dim,)
+    values: np.ndarray,
+    weights: Sequence[np.ndarray],
+    mask: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """e = sᵀ Wa h."""
+    (Wa,) = weights
+    return attention(lambda h: (query @ Wa @ h).item(), values, mask)
+
+
+ATTENTIONS = {"BahdanauAttention": bahdanau_attention, "LuongAttention": luong_attention}
+
+
 def crf_scores(
     scores: np.ndarray,  # (time, tags), one sentence without padding
     transitions: np.ndarray,  # (tags, tags), from row to column

@@ -28,6 +28,7 @@ SHOWN_ELSEWHERE = {
     "TaggedToken",
     "Task",
     "Token",
+    "VECTOR_PACKAGES",
     "Vectors",
     "read_terms",
     "resolve_preset",

@@ -63,11 +63,16 @@ def test_numbers(name):
     arguments, inputs, weights, outputs = load(name)
     instance = construct(name, arguments)
     x = keras.ops.convert_to_tensor(inputs.pop("x"))
+    shapes = [tuple(x.shape)]
+    if "query" in inputs:
+        shapes.insert(0, inputs["query"].shape)
     if not instance.built:  # the CRF makes its weights at once
-        instance.build(tuple(x.shape))
+        instance.build(*shapes)
     assign(instance, weights)
     if name == "CRF":
         actual = crf(instance, x, **inputs)
+    elif "query" in inputs:
+        actual = instance(inputs["query"], x, mask=inputs["mask"])
     elif name.endswith("Cell"):
         actual = instance(x, [keras.ops.convert_to_tensor(s) for s in inputs.values()])
     else:

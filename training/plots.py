@@ -50,7 +50,7 @@ def learning_curves(
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def type_scores(
@@ -77,7 +77,7 @@ def type_scores(
     axes.grid(axis="x", alpha=0.25)
     axes.set_title(title)
     figure.legend(frameon=False, ncols=3, loc="outside lower center")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def loss_by_sequences(
@@ -111,7 +111,7 @@ def loss_by_sequences(
     axes.set_ylabel(label)
     axes.grid(alpha=0.25)
     figure.legend(frameon=False, loc="outside right upper", fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def gradient_reach(path: str | os.PathLike[str], norms: Mapping[str, np.ndarray]) -> None:
@@ -134,7 +134,7 @@ def gradient_reach(path: str | os.PathLike[str], norms: Mapping[str, np.ndarray]
     axes.set_title("How far back the gradient reaches")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion_matrix(
@@ -177,14 +177,20 @@ def confusion_matrix(
                         fontsize=8 if len(labels) <= 10 else 6,
                         color="white" if shares[row, column] > 0.6 else "black",
                     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _colours(count: int) -> list[str]:
     return [_BLUE, _ORANGE, "#4d908e", "#9b5de5"][:count]
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG that is whole or not there.
+
+    Args:
+        figure: the figure.
+        path: the file.
+    """
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

@@ -27,11 +27,11 @@ from training.common import (
     RunCallback,
     RunFolder,
     TrainingConfig,
-    UsageError,
     data_path,
     filled,
     flag,
-    held_out,
+    load_parts,
+    tenth_held_out,
 )
 from training.script import Plan, Script
 
@@ -54,16 +54,24 @@ class TaggerConfig(TrainingConfig):
     crf: bool | None = flag(
         None, "choose tags together (conditional random field); by default for entities"
     )
+    recall_margin: float = flag(
+        0.0, "nats by which an entity's tag must beat O in training: more of them are found"
+    )
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
-    embeddings: str | None = flag(None, "word vectors in GloVe or word2vec text, .gz too")
+    embeddings: str | None = flag(
+        None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
+    )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
+    scale_embeddings: bool = flag(True, "make --embeddings as wide as embeddings that are new")
     vector_words: int = flag(
         20_000, "how many of the first words of --embeddings to know besides those of the data"
     )
     word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
     character_units: int = flag(50, "length of the vector of a word's spelling")
+    character_width: int = flag(3, "how many characters a filter sees, with --characters cnn")
     min_count: int = flag(1, "how often a word must occur in training to be known")
     dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
+    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped in a sentence")
     word_dropout: float | None = flag(
         None, "share of words taken for unknown in training; by the size of the data"
     )
@@ -107,8 +115,10 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "characters",
         "word_dimension",
         "character_units",
+        "character_width",
         "embeddings",
         "freeze_embeddings",
+        "scale_embeddings",
         "vector_words",
         "min_count",
         "sentence_labels",
@@ -134,20 +144,9 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             wanted = None if scheme == "none" else scheme
             return load_sentences(data_path(name), split=split, column=column, scheme=wanted)
 
-        rows = load(source, "train")
-        has_splits = source.startswith(("builtin:", "tfds:"))
-        validation = load(config.validation, "validation") if config.validation else []
-        test = load(config.test, "test") if config.test else []
-        if has_splits and not config.validation:
-            validation = _split_if_any(load, source, "validation")
-        if has_splits and not config.test:
-            test = _split_if_any(load, source, "test")
+        rows, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
-            if len(rows) < 2:
-                raise UsageError(
-                    f"{source} has one sentence: nothing can be held out. Use --validation."
-                )
-            rows, validation = held_out(rows, 0.1)
+            rows, validation = tenth_held_out(rows, source, "sentence")
         return TaggerData(rows, validation, test, scheme, source)
 
     def with_defaults(self, config: TaggerConfig, data: TaggerData) -> TaggerConfig:
@@ -205,9 +204,12 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             depth=config.depth,
             bidirectional=config.bidirectional,
             crf=bool(config.crf),
+            recall_margin=config.recall_margin,
             spelling=config.characters,
             character_units=config.character_units,
+            character_width=config.character_width,
             dropout=config.dropout,
+            recurrent_dropout=config.recurrent_dropout,
             layer_dropout=config.dropout if config.depth > 1 else 0.0,
             word_dropout=filled(config.word_dropout),
             split_contractions=bool(config.split_contractions),
@@ -215,6 +217,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         )
         if config.embeddings:
             vectors = read_vectors(source, tagger.vocabulary.terms)
+            if config.scale_embeddings:
+                vectors = vectors.scaled()
             # Ids 0 and 1 are padding and the unknown word, which no file has.
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
@@ -222,7 +226,12 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         return tagger
 
     def preset_overrides(self, config: TaggerConfig) -> dict[str, Any]:
-        return {"dropout": config.dropout, "word_dropout": filled(config.word_dropout)}
+        return {
+            "dropout": config.dropout,
+            "recurrent_dropout": config.recurrent_dropout,
+            "word_dropout": filled(config.word_dropout),
+            "recall_margin": config.recall_margin,
+        }
 
     def for_preset(self, config: TaggerConfig, model: SequenceTagger) -> TaggerConfig:
         return replace(config, scheme=model.inventory.scheme)
@@ -358,15 +367,6 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
-
-
-def _split_if_any(load: Any, source: str, split: str) -> list[TaggedSentence]:
-    try:
-        return load(source, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return []
 
 
 def _plain_labels(tags: Sequence[str], single: bool) -> list[str]:

@@ -11,6 +11,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from kerasrnn.cells.chrono import Chrono
 from kerasrnn.cells.derivatives import has_derivative
+from kerasrnn.recurrence import product
 
 
 class overridable:
@@ -169,7 +170,7 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         Returns:
             Tensor of shape `(batch, len(blocks) * units)`.
         """
-        projected = ops.matmul(inputs, self.kernel)
+        projected = product(inputs, self.kernel)
         return projected if self.bias is None else projected + self.bias
 
     def step(self, projected, states):

@@ -66,20 +66,15 @@ def parse_tfds(
     ...
     kerasrnn.data.errors.DataError: tfds:conll2003: expected a prepared data set in /nowhere, got nothing there. ...
     """  # noqa: E501
-    name = name.removeprefix("tfds:")
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"Unknown TFDS name {name!r}. Expected NAME, NAME/CONFIG or NAME/CONFIG:VERSION, "
-            "such as 'conll2003'."
-        )
+    name = checked_name(name)
     scheme = scheme_by_name(scheme or "none")
     source_scheme = source_scheme and scheme_by_name(source_scheme, "source_scheme")
     source = f"tfds:{name}"
-    builder = _builder(name, data_dir, download)
+    builder = prepared_builder(name, data_dir, download)
     features = builder.info.features
     token_feature = _feature(source, features, None, TOKEN_FEATURES, "tokens")
     tag_feature = _feature(source, features, column, TAG_FEATURES, "tags")
-    tokens, tags = _columns(builder, _split(source, builder, split), (token_feature, tag_feature))
+    tokens, tags = _columns(builder, split_of(source, builder, split), (token_feature, tag_feature))
     names = getattr(features[tag_feature].feature, "names", None)
     sentences = []
     for number, (words, marks) in enumerate(zip(tokens, tags, strict=True), 1):
@@ -158,7 +153,18 @@ def read_tfds(
     return to_dataset(sentences, source=f"tfds:{name.removeprefix('tfds:')}")
 
 
-def _builder(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> Any:
+def checked_name(name: str) -> str:
+    """The name of a data set without `tfds:`, or a ValueError if it cannot be one."""
+    name = name.removeprefix("tfds:")
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"Unknown TFDS name {name!r}. Expected NAME, NAME/CONFIG or NAME/CONFIG:VERSION, "
+            "such as 'conll2003'."
+        )
+    return name
+
+
+def prepared_builder(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> Any:
     """The prepared data set.
 
     `tfds.builder` and `tfds.load` look into a bucket in the network for what is known about a data
@@ -238,7 +244,7 @@ def _feature(
     return found
 
 
-def _split(source: str, builder: Any, split: str) -> str:
+def split_of(source: str, builder: Any, split: str) -> str:
     """The split, under the name it has here."""
     there = list(builder.info.splits)
     asked = re.match(r"[\w\-]*", split)

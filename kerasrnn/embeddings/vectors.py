@@ -1,4 +1,4 @@
-"""Word vectors in text files: a term and its numbers on each line."""
+"""Word vectors in text files, a term and its numbers on each line, or in an installed package."""
 
 import contextlib
 import gzip
@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 
 from kerasrnn.data.errors import DataError, quote
+from kerasrnn.embeddings.packages import package_of
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE)
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
@@ -29,11 +30,32 @@ class Vectors(NamedTuple):
     matrix: np.ndarray
     found: np.ndarray
 
+    def scaled(self) -> "Vectors":
+        """The same directions, as wide as a new embedding: numbers of a deviation of 1/√dimension.
+
+        Vectors of files are several times wider (0.7 against 0.14 for GloVe of length 50). Beside
+        other features, which start small, they would be all that a network sees for a long time.
+
+        Returns:
+            `Vectors`; all numbers are multiplied by the same factor.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from kerasrnn.embeddings import Vectors
+        >>> vectors = Vectors(np.array([[3.0, 1.0], [0.0, 0.0]]), np.array([True, False]))
+        >>> vectors.scaled().matrix[0].round(3).tolist()
+        [2.121, 0.707]
+        """
+        deviation = float(self.matrix[self.found].std()) if self.found.any() else 0.0
+        factor = self.matrix.shape[1] ** -0.5 / deviation if deviation else 1.0
+        return Vectors((self.matrix * factor).astype(self.matrix.dtype), self.found)
+
 
 def read_vectors(
-    path: str | os.PathLike[str], terms: Sequence[str], *, lowercase_fallback: bool = True
+    source: str | os.PathLike[str], terms: Sequence[str], *, lowercase_fallback: bool = True
 ) -> Vectors:
-    """Read the vectors of some terms from a GloVe or word2vec text file.
+    """Read the vectors of some terms from a GloVe or word2vec text file, or from a package.
 
     Each line holds a term and its numbers, separated by single spaces (or tabs); word2vec's first
     line tells the number of terms and the dimension, GloVe has no such line. The file is read as a
@@ -44,7 +66,8 @@ def read_vectors(
     checked, but only the values asked for are read as numbers.
 
     Args:
-        path: the file.
+        source: the file; or a name of `VECTOR_PACKAGES`, such as `"glove-6b-50d"`, for the vectors
+            of an installed package; or several names joined by `+`, for their vectors side by side.
         terms: the terms wanted, one row of the result for each. The empty string is never found:
             vocabularies use it for padding.
         lowercase_fallback: whether a term that is not in the file gets the vector of its lower
@@ -59,6 +82,7 @@ def read_vectors(
             as many lines as the first one promises. It names the file, the line, what was expected
             and what came.
         OSError: the file cannot be opened.
+        ModuleNotFoundError: the package is not installed; the message says how to install it.
 
     Example:
 
@@ -69,6 +93,9 @@ def read_vectors(
     >>> matrix.tolist()[0], found.tolist()
     ([0.5, -1.5], [True, True, False])
     """
+    package = package_of(source)
+    if package is not None:
+        return Vectors(*package.read_vectors(terms, lowercase_fallback=lowercase_fallback))
     exact: dict[bytes, list[int]] = {}
     lowered: dict[bytes, list[int]] = {}
     for row, term in enumerate(terms):
@@ -79,7 +106,7 @@ def read_vectors(
     found = np.zeros(len(terms), bool)
     certain = np.zeros(len(terms), bool)  # found as they are written
     matrix: np.ndarray | None = None
-    for line, term_bytes, values, dimension in _rows(path, _tell_apart(exact, lowered)):
+    for line, term_bytes, values, dimension in _rows(source, _tell_apart(exact, lowered)):
         if matrix is None:
             matrix = np.zeros((len(terms), dimension), "float32")
         if values is None:
@@ -87,25 +114,25 @@ def read_vectors(
         rows = [i for i in exact.get(term_bytes, ()) if not certain[i]]
         spare = [i for i in lowered.get(term_bytes, ()) if not found[i]]
         if rows or spare:
-            matrix[rows + spare] = _numbers(path, line, values, dimension)
+            matrix[rows + spare] = _numbers(source, line, values, dimension)
             found[rows + spare] = True
             certain[rows] = True
     assert matrix is not None  # a file without a row is an error
     return Vectors(matrix, found)
 
 
-def read_terms(path: str | os.PathLike[str]) -> list[str]:
-    """The terms of a file of vectors, to extend a vocabulary with.
+def read_terms(source: str | os.PathLike[str]) -> list[str]:
+    """The terms of a file or package of vectors, to extend a vocabulary with.
 
     Args:
-        path: as for `read_vectors`.
+        source: as for `read_vectors`.
 
     Returns:
         The terms in the order of the file (the commonest first, in the files usually given away),
         each once.
 
     Raises:
-        DataError, OSError: as for `read_vectors`.
+        DataError, OSError, ModuleNotFoundError: as for `read_vectors`.
 
     Example:
 
@@ -115,9 +142,12 @@ def read_terms(path: str | os.PathLike[str]) -> list[str]:
     >>> read_terms(path)
     ['the', 'cat']
     """
+    package = package_of(source)
+    if package is not None:
+        return list(dict.fromkeys(package.read_terms()))
     terms: dict[str, None] = {}
-    for line, term, _, _ in _rows(path, lambda _: True):
-        terms[_decoded(path, line, term)] = None
+    for line, term, _, _ in _rows(source, lambda _: True):
+        terms[_decoded(source, line, term)] = None
     return list(terms)
 
 

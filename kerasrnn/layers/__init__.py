@@ -1,5 +1,6 @@
-"""Recurrent layers: drop-in replacements for Keras's, a deep one, and the CRF."""
+"""Recurrent layers: drop-in replacements for Keras's, a deep one; attention; and the CRF."""
 
+from kerasrnn.layers.attention import BahdanauAttention, LuongAttention
 from kerasrnn.layers.bidirectional import Bidirectional
 from kerasrnn.layers.crf import CRF
 from kerasrnn.layers.deep_rnn import DeepRNN
@@ -14,8 +15,10 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "BahdanauAttention",
     "Bidirectional",
     "DeepRNN",
+    "LuongAttention",
     "SimpleRNN",
     "SimplifiedGRU",
 ]

@@ -1,7 +1,7 @@
 """The scan over time and its back-propagation: the only place with code for one backend."""
 
 from kerasrnn.recurrence.bind import bind
-from kerasrnn.recurrence.scan import scan
+from kerasrnn.recurrence.scan import product, scan
 from kerasrnn.recurrence.segments import unfold_in_segments
 from kerasrnn.recurrence.unfolding import (
     Unfolded,
@@ -15,6 +15,7 @@ __all__ = [
     "Unfolded",
     "bind",
     "one_scan_is_faster",
+    "product",
     "scan",
     "unfold",
     "unfold_both",

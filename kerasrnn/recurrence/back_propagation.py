@@ -6,7 +6,8 @@ need no recurrence stay outside of both loops, where each is one for all time st
 product and the gradients of the weights.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -14,26 +15,81 @@ from kerasrnn.recurrence.bind import bind
 from kerasrnn.recurrence.scan import backend_module, scan
 
 
-def scan_with_step_gradient(
-    cell: Any,
-    projected: Any,
-    initial_states: tuple,
-    *,
-    mask: Any = None,
-    reverse: bool = False,
-    return_sequences: bool = True,
-    unroll: bool = False,
-    keep_gates: bool = True,
-) -> tuple[Any, tuple]:
-    """Carry a cell's states through time, differentiated by the cell's own derivative.
+class Lane(NamedTuple):
+    """One recurrence of those that run side by side in a loop.
 
     Args:
         cell: a cell with `gates`, `update`, `step_gradient` and `recurrent_gradients`,
             whose output is its first state.
         projected: tensor `(time, batch, columns)`, what `project` returned for every step. All
             tensors may have an axis of directions before that of the batch, the weights in front.
-        initial_states: tuple of tensors `(batch, units)`.
-        mask: boolean `(time, batch)`; the states stay as they are where it is false.
+        states: tuple of tensors `(batch, units)`, those before the first step.
+        mask: boolean `(time, batch)` or None; the states stay as they are where it is false.
+    """
+
+    cell: Any
+    projected: Any
+    states: tuple
+    mask: Any = None
+
+    @property
+    def arguments(self) -> list:
+        """All tensors that a loop uses, so that no backend differentiates a captured one."""
+        constants = [x for x in (self.cell.recurrent_mask, self.mask) if x is not None]
+        return [self.projected, *self.states, *self.cell.recurrent_weights, *constants]
+
+    def filled(self, arguments: Iterator) -> "Lane":
+        """This lane with tensors taken from others' `arguments`."""
+        projected = next(arguments)
+        states = tuple(next(arguments) for _ in self.states)
+        weights = tuple(next(arguments) for _ in self.cell.recurrent_weights)
+        recurrent_mask = None if self.cell.recurrent_mask is None else next(arguments)
+        mask = None if self.mask is None else next(arguments)
+        cell = bind(self.cell, recurrent_weights=weights, recurrent_mask=recurrent_mask)
+        return Lane(cell, projected, states, mask)
+
+    def gradients(self, dz: Any, d_states: tuple, d_weights: Sequence) -> list:
+        """Gradients, or None, in the order of `arguments`."""
+        given = [dz, *d_states, *d_weights]
+        return [*given, *(None for _ in range(len(self.arguments) - len(given)))]
+
+    def step(self, states: tuple, projected: Any, valid: Any) -> tuple[Any, tuple]:
+        """The gates of a step and the states after it."""
+        gates = self.cell.gates(projected, states)
+        _, new_states = self.cell.update(gates, states)
+        if valid is not None:
+            valid = ops.expand_dims(valid, -1)
+            new_states = tuple(
+                ops.where(valid, new, old) for new, old in zip(new_states, states, strict=True)
+            )
+        return gates, new_states
+
+    def step_back(
+        self, d_states: tuple, gates: Any, states: tuple, new_states: tuple, W_T: Any, valid: Any
+    ) -> tuple[Any, tuple]:
+        """∂L/∂z of a step and ∂L/∂states before it, from ∂L/∂states after it."""
+        if valid is None:
+            return self.cell.step_gradient(d_states, gates, states, new_states, W_T)
+        # A masked step hands the gradient on as it is.
+        valid = ops.expand_dims(valid, -1)
+        handed_on = tuple(ops.where(valid, ops.zeros_like(d), d) for d in d_states)
+        d_states = tuple(d - h for d, h in zip(d_states, handed_on, strict=True))
+        dz, d_states = self.cell.step_gradient(d_states, gates, states, new_states, W_T)
+        return dz, tuple(d + h for d, h in zip(d_states, handed_on, strict=True))
+
+
+def scan_with_step_gradient(
+    lanes: Sequence[Lane],
+    *,
+    reverse: bool = False,
+    return_sequences: bool = True,
+    unroll: bool = False,
+    keep_gates: bool = True,
+) -> list[tuple[Any, tuple]]:
+    """Carry cells' states through time, differentiated by the cells' own derivatives.
+
+    Args:
+        lanes: what to run, all of one length.
         reverse: if true, the last time step comes first.
         return_sequences: whether the first state of every step is returned.
         unroll: if true, no loop remains in the graph.
@@ -41,125 +97,124 @@ def scan_with_step_gradient(
             otherwise computes them again.
 
     Returns:
-        The first state after every step `(time, batch, units)`, or None, and the final states.
+        For each lane the first state after every step `(time, batch, units)`, or None, and the
+        final states.
     """
-    number_of_states = len(initial_states)
-    number_of_gates = len(cell.gates_type._fields)
-    weights = tuple(cell.recurrent_weights)
-    recurrent_mask = cell.recurrent_mask
-    # Everything the loops use is an argument, so that no backend differentiates a captured tensor.
-    constants = [x for x in (recurrent_mask, mask) if x is not None]
-    number_of_constants = len(constants)
+    # Computed once: within a transformation of JAX nothing may be computed from tensors outside it.
+    given = tuple(
+        lane._replace(cell=bind(lane.cell, recurrent_weights=tuple(lane.cell.recurrent_weights)))
+        for lane in lanes
+    )
 
-    def unpack(arguments):
-        arguments = list(arguments)
-        projected = arguments.pop(0)
-        states = tuple(arguments.pop(0) for _ in range(number_of_states))
-        constants = [arguments.pop(0) for _ in range(number_of_constants)]
-        bound_mask = constants.pop(0) if recurrent_mask is not None else None
-        valid = ops.expand_dims(constants.pop(0), -1) if mask is not None else None
-        bound = bind(cell, recurrent_weights=tuple(arguments), recurrent_mask=bound_mask)
-        return bound, projected, states, valid
+    def fill(arguments):
+        arguments = iter(arguments)
+        return [lane.filled(arguments) for lane in given]
 
-    def run(arguments, keep):
-        bound, projected, states, valid = unpack(arguments)
-        like = states[0]
+    def run(lanes, keep):
+        """Final states, (gates and states before of every step), first states after."""
 
         def step(states, xs):
-            inputs, valid = xs
-            gates = bound.gates(inputs, states)
-            _, new_states = bound.update(gates, states)
-            if valid is not None:
-                new_states = tuple(
-                    ops.where(valid, new, old) for new, old in zip(new_states, states, strict=True)
-                )
-            if keep:
-                return new_states, (tuple(gates), new_states)
-            return new_states, (new_states[0] if return_sequences else None)
+            kept, after, outputs = [], [], []
+            for lane, old, (projected, valid) in zip(lanes, states, xs, strict=True):
+                gates, new = lane.step(old, projected, valid)
+                kept.append((tuple(gates), old))
+                after.append(new)
+                outputs.append(new[0] if return_sequences else None)
+            return tuple(after), (tuple(kept), tuple(outputs)) if keep else tuple(outputs)
 
-        kept_like = ((like,) * number_of_gates, states) if keep else None
-        outputs_like = kept_like if keep else (like if return_sequences else None)
-        return scan(
+        likes = tuple(lane.states[0] if return_sequences else None for lane in lanes)
+        if keep:
+            kept_likes = tuple(((s[0],) * _number_of_gates(c), s) for c, _, s, _ in lanes)
+            likes = (kept_likes, likes)
+        states, outputs = scan(
             step,
-            states,
-            (projected, valid),
+            tuple(lane.states for lane in lanes),
+            tuple((lane.projected, lane.mask) for lane in lanes),
             reverse=reverse,
             unroll=unroll,
-            outputs_like=outputs_like,
+            outputs_like=likes,
             loose=keep,
+            long_turns=not keep,
         )
+        kept, sequences = outputs if keep else ((), outputs)
+        flat = [x for gates, before in kept for x in (*gates, *before)]
+        return states, flat, sequences
 
     def forward(*arguments):
-        if keep_gates:
-            states, (gates, sequences) = run(arguments, keep=True)
-            sequence = sequences[0] if return_sequences else None
-            return _join(sequence, states), (*gates, *sequences, *arguments)
-        states, sequence = run(arguments, keep=False)
-        return _join(sequence, states), arguments
+        states, kept, sequences = run(fill(arguments), keep_gates)
+        outputs = [x for x in (*sequences, *_flat(states)) if x is not None]
+        return tuple(outputs), (*arguments, *_flat(states), *kept)
 
     def backward(kept, d_outputs):
+        rest = iter(kept)
+        lanes = [lane.filled(rest) for lane in given]
+        finals = tuple(tuple(next(rest) for _ in lane.states) for lane in lanes)
         if not keep_gates:
-            _, (gates, sequences) = run(kept, keep=True)
-            kept = (*gates, *sequences, *kept)
-        gates = cell.gates_type(*kept[:number_of_gates])
-        kept = kept[number_of_gates:]
-        new_states, arguments = kept[:number_of_states], kept[number_of_states:]
-        bound, projected, initial_states, valid = unpack(arguments)
-        d_outputs = list(d_outputs)
-        d_sequence = d_outputs.pop(0) if return_sequences else None
+            finals, again, _ = run(lanes, True)
+            rest = iter(again)
+        gates, befores = [], []
+        for lane in lanes:
+            gates.append(tuple(next(rest) for _ in range(_number_of_gates(lane.cell))))
+            befores.append(tuple(next(rest) for _ in lane.states))
+        d_outputs = iter(d_outputs)
+        d_sequences = [next(d_outputs) if return_sequences else None for _ in lanes]
+        d_finals = [tuple(next(d_outputs) for _ in lane.states) for lane in lanes]
+        transposed = [
+            tuple(ops.swapaxes(W, -1, -2) for W in lane.cell.recurrent_weights) for lane in lanes
+        ]
 
-        states = tuple(
-            _states_before(after, initial, reverse)
-            for after, initial in zip(new_states, initial_states, strict=True)
-        )
-        transposed = tuple(ops.swapaxes(W, -1, -2) for W in bound.recurrent_weights)
+        def step(carried, xs):
+            dzs, new_carried = [], []
+            for lane, W_T, (d_states, after), (gates, before, d_output, valid) in zip(
+                lanes, transposed, carried, xs, strict=True
+            ):
+                if d_output is not None:
+                    d_states = (d_states[0] + d_output, *d_states[1:])
+                gates = lane.cell.gates_type(*gates)
+                dz, d_states = lane.step_back(d_states, gates, before, after, W_T, valid)
+                dzs.append(dz)
+                # The states before this step are those after the one that comes next.
+                new_carried.append((d_states, before))
+            return tuple(new_carried), tuple(dzs)
 
-        def step(d_states, xs):
-            (gates, states, new_states), d_output, valid = xs
-            gates = cell.gates_type(*gates)
-            if d_output is not None:
-                d_states = (d_states[0] + d_output, *d_states[1:])
-            if valid is None:
-                dz, d_states = bound.step_gradient(d_states, gates, states, new_states, transposed)
-                return d_states, dz
-            # A masked step hands the gradient on as it is.
-            handed_on = tuple(ops.where(valid, ops.zeros_like(d), d) for d in d_states)
-            d_states = tuple(d - h for d, h in zip(d_states, handed_on, strict=True))
-            dz, d_states = bound.step_gradient(d_states, gates, states, new_states, transposed)
-            return tuple(d + h for d, h in zip(d_states, handed_on, strict=True)), dz
-
-        d_initial, dz = scan(
+        carried, dzs = scan(
             step,
-            tuple(d_outputs),
-            ((tuple(gates), states, new_states), d_sequence, valid),
+            tuple(zip(d_finals, finals, strict=True)),
+            tuple(zip(gates, befores, d_sequences, (lane.mask for lane in lanes), strict=True)),
             reverse=not reverse,
             unroll=unroll,
-            outputs_like=projected[0],
+            outputs_like=tuple(lane.projected[0] for lane in lanes),
+            over=tuple(lane.projected for lane in lanes),
         )
-        gates = cell.gates_type(*(backend_module().stack(gate) for gate in gates))
-        d_weights = tuple(
-            _product_over_time(left, right)
-            for left, right in bound.recurrent_gradients(dz, gates, states)
-        )
-        return (dz, *d_initial, *(None for _ in constants), *d_weights)
+        gradients = []
+        stack = backend_module().stack
+        for lane, dz, own_gates, before, (d_initial, _) in zip(
+            lanes, dzs, gates, befores, carried, strict=True
+        ):
+            named = lane.cell.gates_type(*map(stack, own_gates))
+            pairs = lane.cell.recurrent_gradients(dz, named, tuple(map(stack, before)))
+            d_weights = [_product_over_time(left, right) for left, right in pairs]
+            gradients += lane.gradients(dz, d_initial, d_weights)
+        return tuple(gradients)
 
-    outputs = backend_module().with_gradient(forward, backward)(
-        projected, *initial_states, *constants, *weights
+    outputs = iter(
+        backend_module().with_gradient(forward, backward)(
+            *(x for lane in given for x in lane.arguments)
+        )
     )
-    if return_sequences:
-        return outputs[0], tuple(outputs[1:])
-    return None, tuple(outputs)
+    sequences = [next(outputs) if return_sequences else None for _ in given]
+    return [
+        (sequence, tuple(next(outputs) for _ in lane.states))
+        for sequence, lane in zip(sequences, given, strict=True)
+    ]
 
 
-def _join(sequence, states):
-    return states if sequence is None else (sequence, *states)
+def _number_of_gates(cell):
+    return len(cell.gates_type._fields)
 
 
-def _states_before(after, initial, reverse):
-    """The states before every step from those after it."""
-    if reverse:
-        return ops.concatenate([after[1:], initial[None]], axis=0)
-    return ops.concatenate([initial[None], after[:-1]], axis=0)
+def _flat(states):
+    return [state for of_lane in states for state in of_lane]
 
 
 def _product_over_time(left, right):
@@ -175,4 +230,4 @@ def _product_over_time(left, right):
         return ops.matmul(ops.swapaxes(left, 1, 2), right)
     left = ops.reshape(left, (-1, left.shape[-1]))
     right = ops.reshape(right, (-1, right.shape[-1]))
-    return ops.matmul(ops.transpose(left), right)
+    return backend_module().sum_of_outer_products(left, right)

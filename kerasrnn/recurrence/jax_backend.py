@@ -2,9 +2,20 @@
 
 import jax
 import jax.numpy as jnp
+from keras import ops
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
+def scan(
+    step,
+    initial_states,
+    inputs,
+    *,
+    reverse=False,
+    outputs_like=None,
+    loose=False,
+    over=None,
+    long_turns=False,
+):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
 
 
@@ -20,6 +31,14 @@ def stack(x):
 
 def one_scan_is_faster():
     return True
+
+
+def stacks_lanes():
+    """Whether lanes of one kind are faster as one with larger tensors: it halves the kernels.
+
+    On a CPU two plain products are faster than one with an axis more.
+    """
+    return jax.default_backend() != "cpu"
 
 
 def longest(mask):
@@ -56,6 +75,16 @@ def with_gradient(forward, backward):
 def tensor_of(variable):
     """A Keras variable's value as a tensor."""
     return variable.value
+
+
+def product(x, W):
+    """`x W` for many rows x."""
+    return ops.matmul(x, W)
+
+
+def sum_of_outer_products(left, right):
+    """`leftᵀ right` of two matrices with many rows."""
+    return jnp.matmul(left.T, right)
 
 
 def vector_jacobian_product(function, arguments, d_outputs):

@@ -25,6 +25,24 @@ def backend_module() -> ModuleType:
     return importlib.import_module(f"kerasrnn.recurrence.{name}_backend")
 
 
+def product(x: Any, W: Any) -> Any:
+    """The matrix product `x W` for many rows x, as for all time steps at once.
+
+    It is `keras.ops.matmul` with a gradient by W, Σ over the rows of xᵀ ∂L/∂(x W), that is computed
+    in the way that is fastest on the backend.
+
+    Args:
+        x: tensor `(rows, m)`.
+        W: tensor or variable `(m, n)`.
+
+    Returns:
+        Tensor `(rows, n)`.
+    """
+    if keras.backend.backend() not in BACKENDS:
+        return keras.ops.matmul(x, W)
+    return backend_module().product(x, W)
+
+
 def scan(
     step: Callable[[Any, Any], tuple[Any, Any]],
     initial_states: Any,
@@ -34,6 +52,8 @@ def scan(
     unroll: bool = False,
     outputs_like: Any = None,
     loose: bool = False,
+    over: Any = None,
+    long_turns: bool = False,
 ) -> tuple[Any, Any]:
     """Carry states through time, differentiated automatically.
 
@@ -53,6 +73,10 @@ def scan(
         loose: if true, a step's outputs are a pair, and TensorFlow leaves the sequences of its
             first part unstacked, which spares a copy: for another scan to read, or `stack` of the
             backend's module to stack.
+        over: nested tensors with the structure and shapes of the stacked outputs, which nobody
+            needs any more: XLA may put the outputs into their memory.
+        long_turns: whether a TensorFlow graph may take many steps a turn, which is quicker to run
+            and slower to trace: for inference.
 
     Returns:
         The final states, and the outputs stacked on a leading axis of time.
@@ -74,7 +98,14 @@ def scan(
     if unroll:
         return _unrolled(step, initial_states, inputs, reverse)
     return backend_module().scan(
-        step, initial_states, inputs, reverse=reverse, outputs_like=outputs_like, loose=loose
+        step,
+        initial_states,
+        inputs,
+        reverse=reverse,
+        outputs_like=outputs_like,
+        loose=loose,
+        over=over,
+        long_turns=long_turns,
     )
 
 

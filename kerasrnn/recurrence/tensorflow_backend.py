@@ -1,6 +1,9 @@
 """The scan over time and its gradient on TensorFlow."""
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
+from keras import ops
 
 try:
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _in_xla
@@ -10,20 +13,39 @@ except ImportError:  # not a public name; without it XLA is only slower to compi
         return False
 
 
+try:
+    from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_optimization_barrier
+except ImportError:  # not a public name; without it XLA's products are only slower
+
+    def xla_optimization_barrier(input):
+        return input
+
+
 # What a turn of a loop costs in a TensorFlow graph is shared by this many time steps. XLA compiles
 # the loop, so that one step a turn is as fast there and compiles sooner.
 STEPS_PER_TURN = 4
+# Where no gradient is expected, as in an export, tracing a longer turn pays.
+STEPS_PER_LONG_TURN = 16
+# XLA's product of a transposed matrix is slower than transposing and multiplying, from here on.
+ROWS_WORTH_TRANSPOSING = 128
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
+def scan(
+    step,
+    initial_states,
+    inputs,
+    *,
+    reverse=False,
+    outputs_like=None,
+    loose=False,
+    over=None,
+    long_turns=False,
+):
     sequences = tf.nest.flatten(inputs)
-    tensor = next(x for x in sequences if isinstance(x, tf.Tensor))
+    whole = [*sequences, *tf.nest.flatten(over)]
+    tensor = next(x for x in whole if isinstance(x, tf.Tensor))
     static_length = tensor.shape[0]
     length = tf.shape(tensor)[0] if static_length is None else static_length
-    slices = [
-        _new_array(x.dtype, length, x.shape[1:]).unstack(x) if isinstance(x, tf.Tensor) else x
-        for x in sequences
-    ]
 
     def flat_step(states, slices):
         new_states, outputs = step(
@@ -37,30 +59,60 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loos
         outputs_like = _outputs_of(flat_step, states, sequences)
     likes = tf.nest.flatten(outputs_like)
     arrays = [_new_array(y.dtype, length, y.shape) for y in likes if y is not None]
+    if over is not None and _inside_xla():
+        # XLA fills a new array with zeros, but writes into one that it has where it is free.
+        arrays = [a.unstack(x) for a, x in zip(arrays, tf.nest.flatten(over), strict=True)]
 
-    def advance(turn, states, arrays):
+    steps = STEPS_PER_LONG_TURN if long_turns else STEPS_PER_TURN
+    if tf.executing_eagerly() or _inside_xla():
+        steps = 1
+    if static_length is not None:
+        steps = min(steps, max(1, static_length))
+    whole = length - length % steps  # what is left over comes after the whole turns
+
+    def advance(turn, states, arrays, slices_at):
         t = length - 1 - turn if reverse else turn
-        new_states, outputs = flat_step(states, [None if x is None else x.read(t) for x in slices])
+        new_states, outputs = flat_step(states, slices_at(t))
         outputs = [y for y in tf.nest.flatten(outputs) if y is not None]
         arrays = [a.write(t, y) for a, y in zip(arrays, outputs, strict=True)]
         for old, new in zip(states, new_states, strict=True):
             new.set_shape(old.shape)
         return turn + 1, new_states, arrays
 
-    carried = (0 if tf.executing_eagerly() else tf.constant(0), states, arrays)
-    steps_per_turn = 1 if tf.executing_eagerly() or _inside_xla() else STEPS_PER_TURN
-    if static_length is not None:
-        steps_per_turn = min(steps_per_turn, max(1, static_length))
-    if steps_per_turn > 1:
+    carried: Any = (0 if tf.executing_eagerly() else tf.constant(0), states, arrays)
+    if steps > 1:
+        start = length - whole if reverse else 0
+        blocks = [_in_blocks(x, start, whole // steps, steps) for x in sequences]
 
-        def turn_of_many(*carried):
-            for _ in range(steps_per_turn):
-                carried = advance(*carried)
-            return carried
+        def turn_of_many(turn, states, arrays):
+            block = turn // steps
+            if reverse:
+                block = whole // steps - 1 - block
+            read = [_read_block(x, block, steps) for x in blocks]
+            for step in reversed(range(steps)) if reverse else range(steps):
 
-        carried = _while(turn_of_many, carried, length - length % steps_per_turn, static_length)
-    if steps_per_turn == 1 or static_length is None or static_length % steps_per_turn > 0:
-        carried = _while(advance, carried, length, static_length)
+                def slices_at(t, step=step):
+                    return [x[step] if isinstance(x, list) else _read(x, t) for x in read]
+
+                turn, states, arrays = advance(turn, states, arrays, slices_at)
+            return turn, states, arrays
+
+        carried = _while(turn_of_many, carried, whole, static_length)
+    if steps == 1 or static_length is None or static_length % steps > 0:
+        start = 0 if reverse or steps == 1 else whole
+        end = length - whole if reverse and steps > 1 else length
+        singles = [_in_slices(x, start, end) for x in sequences]
+
+        def slices_at(t):
+            return [
+                _read(x, t - start if isinstance(given, tf.Tensor) else t)
+                for x, given in zip(singles, sequences, strict=True)
+            ]
+
+        def turn_of_one(turn, states, arrays):
+            return advance(turn, states, arrays, slices_at)
+
+        carried = _while(turn_of_one, carried, length, static_length)
     _, states, arrays = carried
 
     # Stacking copies. What only another scan reads can do without.
@@ -78,6 +130,38 @@ def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loos
 
 def _new_array(dtype, length, element_shape):
     return tf.TensorArray(dtype, size=length, element_shape=element_shape, clear_after_read=False)
+
+
+class _Blocks(NamedTuple):
+    array: tf.TensorArray
+
+
+def _in_slices(x, start, end):
+    """The steps of a tensor from `start` to `end` as an array."""
+    if not isinstance(x, tf.Tensor):
+        return x
+    return _new_array(x.dtype, end - start, x.shape[1:]).unstack(x[start:end])
+
+
+def _in_blocks(x, start, number, steps):
+    """A tensor's steps from `start` on as an array of blocks, which is quicker to read."""
+    if not isinstance(x, tf.Tensor):
+        return x
+    blocks = tf.reshape(
+        x[start : start + number * steps], tf.concat([[number, steps], tf.shape(x)[1:]], axis=0)
+    )
+    return _Blocks(_new_array(x.dtype, number, [steps, *x.shape[1:]]).unstack(blocks))
+
+
+def _read_block(x, block, steps):
+    """The slices of a block as a list; a sequence that has none is read step by step."""
+    if x is None or not isinstance(x, _Blocks):
+        return x
+    return tf.unstack(x.array.read(block), num=steps)
+
+
+def _read(x, t):
+    return None if x is None else x.read(t)
 
 
 def is_loose(x):
@@ -100,6 +184,11 @@ def _inside_xla():
 
 def one_scan_is_faster():
     return _inside_xla()
+
+
+def stacks_lanes():
+    """Whether lanes of one kind are faster as one with larger tensors: not as two products."""
+    return False
 
 
 def longest(mask):
@@ -175,6 +264,34 @@ def _present(tensors):
 def tensor_of(variable):
     """A Keras variable's value as a tensor; Keras itself hands the variable on."""
     return tf.convert_to_tensor(variable.value)
+
+
+def product(x, W):
+    """`x W` for many rows x."""
+    if not _inside_xla() or len(x.shape) != 2:
+        return ops.matmul(x, W)
+
+    @tf.custom_gradient
+    def multiply(x, W):
+        def gradient(d):
+            return tf.matmul(d, W, transpose_b=True), sum_of_outer_products(x, d)
+
+        return tf.matmul(x, W), gradient
+
+    return multiply(x, ops.convert_to_tensor(W))
+
+
+def sum_of_outer_products(left, right):
+    """`leftᵀ right` of two matrices with many rows."""
+    if not _inside_xla() or left.shape[-1] < ROWS_WORTH_TRANSPOSING:
+        return tf.matmul(left, right, transpose_a=True)
+    return tf.matmul(_held(tf.transpose(left)), right)
+
+
+@tf.custom_gradient
+def _held(x):
+    """x, kept by XLA as it is: otherwise a transposed x becomes part of a slower product."""
+    return xla_optimization_barrier(input=[x])[0], lambda d: d
 
 
 def vector_jacobian_product(function, arguments, d_outputs):

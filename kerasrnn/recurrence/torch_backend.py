@@ -2,9 +2,20 @@
 
 import keras
 import torch
+from keras import ops
 
 
-def scan(step, initial_states, inputs, *, reverse=False, outputs_like=None, loose=False):
+def scan(
+    step,
+    initial_states,
+    inputs,
+    *,
+    reverse=False,
+    outputs_like=None,
+    loose=False,
+    over=None,
+    long_turns=False,
+):
     flat = keras.tree.flatten(inputs)
     length = next(x.shape[0] for x in flat if x is not None)
     states, outputs = initial_states, []
@@ -40,6 +51,11 @@ def stack(x):
 
 
 def one_scan_is_faster():
+    return True
+
+
+def stacks_lanes():
+    """Whether lanes of one kind are faster as one with larger tensors: it halves the calls."""
     return True
 
 
@@ -79,6 +95,16 @@ def with_gradient(forward, backward):
 def tensor_of(variable):
     """A Keras variable's value as a tensor."""
     return variable.value
+
+
+def product(x, W):
+    """`x W` for many rows x."""
+    return ops.matmul(x, W)
+
+
+def sum_of_outer_products(left, right):
+    """`leftᵀ right` of two matrices with many rows."""
+    return torch.matmul(left.T, right)
 
 
 def vector_jacobian_product(function, arguments, d_outputs):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from keras import ops, tree
 
-from kerasrnn.recurrence.back_propagation import scan_with_step_gradient
+from kerasrnn.recurrence.back_propagation import Lane, scan_with_step_gradient
 from kerasrnn.recurrence.bind import bind, bind_weights
 from kerasrnn.recurrence.scan import backend_module, scan
 
@@ -134,39 +134,57 @@ def unfold_both(
     # Turned round in time, the backward cell's steps are those of a forward cell.
     forward = project_over_time(bound[0], inputs[0])
     backward = ops.flip(project_over_time(bound[1], inputs[1]), axis=0)
-    weights = tuple(
-        ops.stack(pair)
-        for pair in zip(bound[0].recurrent_weights, bound[1].recurrent_weights, strict=True)
-    )
-    masks = [getattr(cell, "recurrent_mask", None) for cell in cells]
-    sequence, states = scan_with_step_gradient(
-        bind(
-            bound[0],
-            recurrent_weights=weights,
-            recurrent_mask=None if masks[0] is None else ops.stack(masks),
-        ),
-        ops.stack([forward, backward], axis=1),  # (time, 2, batch, columns)
-        tuple(ops.stack(pair) for pair in zip(*initial_states, strict=True)),
-        mask=None if mask is None else ops.stack([mask, ops.flip(mask, axis=0)], axis=1),
+    masks = (None, None) if mask is None else (mask, ops.flip(mask, axis=0))
+    lanes = [
+        Lane(cell, projected, tuple(states), mask_)
+        for cell, projected, states, mask_ in zip(
+            bound, (forward, backward), initial_states, masks, strict=True
+        )
+    ]
+    stacked = backend_module().stacks_lanes()
+    results = scan_with_step_gradient(
+        [_stack(lanes)] if stacked else lanes,
         return_sequences=return_sequences,
         unroll=unroll,
         keep_gates=training,
     )
-    sequences = (None, None)
-    if return_sequences:
-        sequences = (sequence[:, 0], ops.flip(sequence[:, 1], axis=0))
-    results = [
-        finish(
-            cell,
+    if stacked:
+        results = _unstack(*results)
+    unfolded = []
+    for direction, (cell, (sequence, states)) in enumerate(zip(bound, results, strict=True)):
+        if direction == 1 and sequence is not None:
+            sequence = ops.flip(sequence, axis=0)
+        unfolded.append(finish(cell, states, sequence, mask, bool(direction), zero_output_for_mask))
+    return unfolded[0], unfolded[1]
+
+
+def _stack(lanes):
+    """Two lanes as one whose tensors have an axis of directions, in front of that of the batch."""
+    cells, projected, states, masks = zip(*lanes, strict=True)
+    dropped = [getattr(cell, "recurrent_mask", None) for cell in cells]
+    weights = zip(*(cell.recurrent_weights for cell in cells), strict=True)
+    cell = bind(
+        cells[0],
+        recurrent_weights=tuple(map(ops.stack, weights)),
+        recurrent_mask=None if dropped[0] is None else ops.stack(dropped),
+    )
+    return Lane(
+        cell,
+        ops.stack(projected, axis=1),  # (time, 2, batch, columns)
+        tuple(map(ops.stack, zip(*states, strict=True))),
+        None if masks[0] is None else ops.stack(masks, axis=1),
+    )
+
+
+def _unstack(result):
+    sequence, states = result
+    return [
+        (
+            None if sequence is None else sequence[:, direction],
             tuple(state[direction] for state in states),
-            sequences[direction],
-            mask,
-            bool(direction),
-            zero_output_for_mask,
         )
-        for direction, cell in enumerate(bound)
+        for direction in range(2)
     ]
-    return results[0], results[1]
 
 
 def initial_carry(cell: Any, inputs: Any, states: tuple) -> Any:
@@ -193,11 +211,8 @@ def advance(
     cell = bind_weights(cell)
     projected = project_over_time(cell, inputs)
     if uses_step_gradient(cell):
-        sequence, states = scan_with_step_gradient(
-            cell,
-            projected,
-            carry,
-            mask=mask,
+        ((sequence, states),) = scan_with_step_gradient(
+            [Lane(cell, projected, tuple(carry), mask)],
             reverse=reverse,
             return_sequences=return_sequences,
             unroll=unroll,
@@ -223,7 +238,14 @@ def advance(
             held = output
         return (new_states, held), (output if return_sequences else None)
 
-    return scan(step, carry, (projected, mask), reverse=reverse, unroll=unroll)
+    return scan(
+        step,
+        carry,
+        (projected, mask),
+        reverse=reverse,
+        unroll=unroll,
+        long_turns=not training,
+    )
 
 
 def finish(

@@ -1,18 +1,25 @@
 """Tokenising, vocabularies and tag inventories, as Keras layers that export into the graph."""
 
+from kerasrnn.text.character_tokenizer import CharacterTokenizer
 from kerasrnn.text.characters import CharacterIds
+from kerasrnn.text.pieces import CharacterPieces, WordPieces
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
 from kerasrnn.text.tags import TagInventory
 from kerasrnn.text.tokenizer import Token, Tokenizer
+from kerasrnn.text.units import TextUnits
 from kerasrnn.text.vocabulary import Vocabulary
 
 __all__ = [
     "CharacterIds",
+    "CharacterPieces",
+    "CharacterTokenizer",
     "Entity",
     "TagInventory",
+    "TextUnits",
     "Token",
     "Tokenizer",
     "Vocabulary",
+    "WordPieces",
     "entities_from_tags",
     "spans",
 ]

@@ -15,7 +15,7 @@ from kerasrnn.text.layer import TextLayer, as_strings
 _END = "\x02"  # cannot occur in the text: control characters have become spaces by then
 
 # Control characters, separators and invisible marks of width and direction.
-_SPACE = r"[\p{Cc}\p{Z}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}\x{2066}-\x{2069}\x{FEFF}]"
+SPACE = r"[\p{Cc}\p{Z}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}\x{2066}-\x{2069}\x{FEFF}]"
 
 # Scripts without spaces between words: each character is a token.
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\x{30FC}"
@@ -162,7 +162,7 @@ class Tokenizer(TextLayer):
             text, "UTF-8", "UTF-8", errors="replace", replacement_char=0xFFFD
         )
         # One character for one character, so that offsets stay those of the text given.
-        text = tf.strings.regex_replace(text, _SPACE, " ")
+        text = tf.strings.regex_replace(text, SPACE, " ")
         text = tf.strings.regex_replace(text, _TOKEN, rf"\0{_END}")
         moves = _MOVES + (_CONTRACTIONS if self.split_contractions else _POSSESSIVE)
         for pattern, rewrite in moves:

@@ -11,6 +11,7 @@ from kerasrnn.cells import cell_by_name
 from kerasrnn.layers import RNN, Bidirectional
 
 PADDING_ID = 0
+SPELLINGS = ("cnn", "rnn", "none")
 
 
 class _Spelling(keras.layers.Layer):
@@ -21,8 +22,13 @@ class _Spelling(keras.layers.Layer):
         self.size = size
         self.dimension = dimension
         self.units = units
+        width = (3 / dimension) ** 0.5  # Ma and Hovy (2016), section 3.1
         self.embeddings = keras.layers.Embedding(
-            size, dimension, dtype=self.dtype_policy, name="embeddings"
+            size,
+            dimension,
+            embeddings_initializer=keras.initializers.RandomUniform(-width, width),
+            dtype=self.dtype_policy,
+            name="embeddings",
         )
 
     def call(self, characters: Any, training: bool = False) -> Any:

@@ -8,90 +8,18 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
-from kerasrnn.zoo.spelling import SpellingCNN, SpellingRNN
+from kerasrnn.zoo.pooling import SentencePooling
+from kerasrnn.zoo.spelling import SPELLINGS, SpellingCNN, SpellingRNN
+from kerasrnn.zoo.word_layers import PADDING_ID, UNKNOWN_ID, WordDropout, vector_initializer
 
-PADDING_ID = 0
-UNKNOWN_ID = 1
-SPELLINGS = ("cnn", "rnn", "none")
-
-
-@keras.saving.register_keras_serializable(package="kerasrnn")
-class WordDropout(keras.layers.Layer):
-    """Replaces words by the unknown word at random while training.
-
-    A model so trained has seen the unknown word and can rely on what stands around it.
-
-    Args:
-        rate: the share of words that are replaced.
-        seed: integer, seed of the choice.
-        **kwargs: arguments of `keras.layers.Layer`.
-    """
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True
-
-    def call(self, words: Any, training: bool = False) -> Any:
-        if not training or self.rate == 0:
-            return words
-        chance = keras.random.uniform(ops.shape(words), seed=self.seed_generator)
-        dropped = ops.logical_and(chance < self.rate, ops.not_equal(words, PADDING_ID))
-        return ops.where(dropped, ops.full_like(words, UNKNOWN_ID), words)
-
-    def compute_output_shape(self, words_shape: Any) -> Any:
-        return words_shape
-
-    def compute_output_spec(self, words: Any, training: bool = False) -> Any:
-        return keras.KerasTensor(words.shape, dtype=words.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
-
-@keras.saving.register_keras_serializable(package="kerasrnn")
-class SentencePooling(keras.layers.Layer):
-    """The mean and the maximum over the words of a sentence, side by side.
-
-    Args:
-        **kwargs: arguments of `keras.layers.Layer`.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def call(self, sequences: Any, mask: Any) -> Any:
-        """Pool.
-
-        Args:
-            sequences: `(batch, time, units)`.
-            mask: booleans `(batch, time)`, true where there is a word.
-
-        Returns:
-            `(batch, 2 · units)`; zeros for a sentence without words.
-        """
-        present = ops.expand_dims(mask, -1)  # (batch, time, 1)
-        count = ops.sum(ops.cast(present, sequences.dtype), axis=1)  # (batch, 1)
-        kept = ops.where(present, sequences, ops.zeros_like(sequences))
-        mean = ops.sum(kept, axis=1) / ops.maximum(count, 1)
-        lowest = ops.full_like(sequences, -1e4)  # float16 can hold it
-        highest = ops.max(ops.where(present, sequences, lowest), axis=1)
-        highest = ops.where(count > 0, highest, ops.zeros_like(highest))
-        return ops.concatenate([mean, highest], axis=-1)
-
-    def compute_mask(self, sequences: Any, previous_mask: Any = None) -> None:
-        return None  # one vector for a sentence: no axis is left to mask
-
-    def compute_output_shape(self, sequences_shape: Any, mask_shape: Any = None) -> Any:
-        return (sequences_shape[0], 2 * sequences_shape[-1])
-
-    def compute_output_spec(self, sequences: Any, mask: Any) -> Any:
-        return keras.KerasTensor(
-            self.compute_output_shape(sequences.shape), dtype=self.compute_dtype
-        )
+__all__ = [
+    "PADDING_ID",
+    "SPELLINGS",
+    "UNKNOWN_ID",
+    "SentencePooling",
+    "TaggerNetwork",
+    "WordDropout",
+]
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -124,6 +52,7 @@ class TaggerNetwork(keras.Model):
         spelling: `cnn`, `rnn` or `none`.
         character_dimension: the length of a character's embedding.
         character_units: the length of the vector of a word's spelling.
+        character_width: how many characters a filter of the convolution sees.
         word_dropout: the share of words taken for unknown in training.
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
@@ -163,6 +92,7 @@ class TaggerNetwork(keras.Model):
         spelling: str = "cnn",
         character_dimension: int = 25,
         character_units: int = 50,
+        character_width: int = 3,
         word_dropout: float = 0.0,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -178,11 +108,7 @@ class TaggerNetwork(keras.Model):
         embeddings = keras.layers.Embedding(
             words,
             word_dimension,
-            embeddings_initializer=keras.initializers.RandomUniform(
-                # As wide as a vector from GloVe, whatever its length.
-                -((3 / word_dimension) ** 0.5),
-                (3 / word_dimension) ** 0.5,
-            ),
+            embeddings_initializer=vector_initializer(word_dimension),
             trainable=train_words,
             dtype=dtype,
             name="word_embeddings",
@@ -190,7 +116,12 @@ class TaggerNetwork(keras.Model):
         spell: keras.layers.Layer | None = None
         if spelling == "cnn":
             spell = SpellingCNN(
-                characters, character_dimension, character_units, dtype=dtype, name="spelling"
+                characters,
+                character_dimension,
+                character_units,
+                character_width,
+                dtype=dtype,
+                name="spelling",
             )
         elif spelling == "rnn":
             spell = SpellingRNN(
@@ -245,6 +176,7 @@ class TaggerNetwork(keras.Model):
             "spelling": spelling,
             "character_dimension": character_dimension,
             "character_units": character_units,
+            "character_width": character_width,
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,

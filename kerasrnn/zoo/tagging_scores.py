@@ -65,7 +65,7 @@ def tagging_scores(
             "recall": accuracy,
             "f1": accuracy,
             "accuracy": accuracy,
-            "types": _token_types(pairs),
+            "types": label_scores(pairs),
         }
     scores = _entity_scores(gold, predicted)
     types = scores.pop("types")
@@ -106,7 +106,23 @@ def _figures(result: Any) -> dict[str, float]:
     }
 
 
-def _token_types(pairs: Counter[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+def label_scores(pairs: Counter[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """Precision, recall and F1 of each label by itself.
+
+    Args:
+        pairs: how often each pair of the right label and the answer occurs.
+
+    Returns:
+        For each label that occurs in either place `precision`, `recall`, `f1`, from 0 to 1, and
+        `support`, how often it is right.
+
+    Example:
+
+    >>> from collections import Counter
+    >>> from kerasrnn.zoo.tagging_scores import label_scores
+    >>> label_scores(Counter([("yes", "yes"), ("no", "yes")]))["yes"]["precision"]
+    0.5
+    """
     support: Counter[str] = Counter()
     answered: Counter[str] = Counter()
     for (right, answer), count in pairs.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasrnn.data import DataError
-from kerasrnn.embeddings import read_terms, read_vectors, write_vectors
+from kerasrnn.embeddings import Vectors, read_terms, read_vectors, write_vectors
 
 GLOVE = "the 0.1 -0.2 3e-1\nparis 1 2 3\nParis 4 5 6\nSão 7 8 9\n"
 
@@ -185,3 +185,21 @@ def test_matrices_that_cannot_be_written(tmp_path):
         write_vectors(tmp_path / "vectors.txt", ["a", "b"], [[1.0, 2.0]])
     with pytest.raises(ValueError, match=r"must be finite\. Received: .*'b'"):
         write_vectors(tmp_path / "vectors.txt", ["a", "b"], [[1.0], [np.nan]])
+
+
+# === Scaling ===
+
+
+def test_scaled_vectors_are_as_wide_as_a_new_embedding(rng):
+    found = np.array([True, True, False, True])
+    matrix = np.where(found[:, None], rng.normal(0.3, 5, (4, 25)), 0).astype("float32")
+    scaled, still_found = Vectors(matrix, found).scaled()
+    assert scaled.dtype == np.float32
+    assert scaled[found].std() == pytest.approx(0.2, rel=1e-5)
+    np.testing.assert_allclose(scaled * matrix[0, 0], matrix * scaled[0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(still_found, found)
+
+
+def test_nothing_found_is_nothing_to_scale():
+    empty = Vectors(np.zeros((2, 3), "float32"), np.zeros(2, bool))
+    np.testing.assert_array_equal(empty.scaled().matrix, empty.matrix)

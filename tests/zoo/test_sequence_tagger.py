@@ -121,6 +121,64 @@ def test_padding_adds_nothing_to_the_loss(toy, small, crf):
     assert together == pytest.approx(sum(alone), rel=1e-5)
 
 
+@pytest.mark.parametrize("crf", [False, True])
+def test_the_margin_is_the_cost_of_a_miss_over_all_sequences(small, rng, crf):
+    """Against every sequence of tags, scored by itself, each missed word worth the margin."""
+    tagger = small(crf=crf, constrained=False, labels=None, recall_margin=1.5)
+    tags = tagger.inventory.tags
+    outside, count, time = tags.index("O"), len(tags), 4
+    scores = rng.normal(size=(1, time, count)).astype("float32")
+    gold = np.array([[outside, tags.index("B-LOC"), tags.index("I-LOC"), outside]])
+    starts, steps, ends = np.zeros(count), np.zeros((count, count)), np.zeros(count)
+    if crf:
+        field = tagger.head.crf
+        for weight in field.weights:
+            weight.assign(rng.normal(size=weight.shape))
+        weights = (field.starts, field.transitions, field.ends)
+        starts, steps, ends = (keras.ops.convert_to_numpy(weight) for weight in weights)
+
+    def score(path) -> float:
+        emitted = sum(scores[0, t, tag] for t, tag in enumerate(path))
+        between = sum(steps[path[t], path[t + 1]] for t in range(time - 1))
+        return emitted + between + starts[path[0]] + ends[path[-1]]
+
+    def misses(path) -> int:
+        return sum(tag == outside != right for tag, right in zip(path, gold[0], strict=True))
+
+    paths = list(itertools.product(range(count), repeat=time))
+    everything = np.logaddexp.reduce([score(path) + 1.5 * misses(path) for path in paths])
+    words = np.full((1, time), 2)
+    loss = tagger.compute_loss(
+        x={"words": words}, y={"tags": gold}, y_pred={"tags": keras.ops.convert_to_tensor(scores)}
+    )
+    assert float(loss) == pytest.approx((everything - score(gold[0])) / time, rel=1e-5)
+
+
+def test_the_margin_finds_more_entities():
+    """Words that are entities less than half of the time are found with a margin alone."""
+    rows = [TaggedSentence(("Rome",), (tag,)) for tag in ("O", "B-LOC", "O", "B-LOC", "O")]
+    answers = {}
+    for margin in (0.0, 2.0):
+        keras.utils.set_random_seed(1)
+        tagger = SequenceTagger.from_sentences(rows, recall_margin=margin, **SMALL)
+        tagger.compile(keras.optimizers.Adam(0.05))
+        tagger.fit(rows, epochs=30, seed=1, verbose=0)
+        answers[margin] = tagger.predict_tags([["Rome"]])[0]
+    assert answers == {0.0: ["O"], 2.0: ["B-LOC"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recall_margin": -1.0}, r"`recall_margin` must be at least 0. Received: -1.0"),
+        ({"recall_margin": 1.0, "scheme": "none"}, r"needs a scheme with entities.*scheme='none'"),
+    ],
+)
+def test_a_margin_that_makes_no_sense_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceTagger(words=["a"], tags=["O", "B-X", "I-X"], **arguments)
+
+
 def test_word_vectors_are_set_where_they_were_found(small):
     tagger = small()
     before = tagger.network.get_layer("word_embeddings").get_weights()[0]

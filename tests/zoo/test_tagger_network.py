@@ -166,6 +166,28 @@ def test_spelling_sees_order_and_not_padding(rng, layer_class):
     np.testing.assert_allclose(ops.convert_to_numpy(layer(longer)), vectors, atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [2, 5])
+def test_a_filter_sees_as_many_characters_as_its_width(rng, width):
+    """Against the sums of Ma and Hovy (2016), written out; the word ends before the row does."""
+    network = make(spelling="cnn", character_width=width, character_units=4)
+    layer = network.get_layer("spelling")
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    table, kernel, bias = (ops.convert_to_numpy(weight) for weight in layer.weights)
+    assert kernel.shape[0] == width
+    ids = [2, 3, 4, 5, 3, 2]
+    before = (width - 1) // 2
+    zeros = np.zeros((width, table.shape[1]))
+    letters = np.concatenate([zeros[:before], table[ids], zeros[: width - 1 - before]])
+    sums = [
+        sum(letters[place + k] @ kernel[k] for k in range(width)) + bias
+        for place in range(len(ids))
+    ]
+    expected = np.maximum(sums, 0).max(axis=0)
+    word = np.array([[[*ids, 0, 0]]], "int32")
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(word))[0, 0], expected, rtol=1e-4)
+
+
 def test_spelling_in_two_directions_needs_an_even_number_of_units():
     with pytest.raises(ValueError, match="`units` must be even"):
         SpellingRNN(9, 3, 5)

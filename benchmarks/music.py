@@ -1,0 +1,178 @@
+"""Measures three cells on the four data sets of polyphonic music of Chung et al. (2014).
+
+`python -m benchmarks.music` trains one model with independent outputs for each data set, cell and
+seed, as `python -m training.music` does with the same flags, and adds its metrics to
+`benchmarks/results/music.json`. What is there already is not done again.
+
+`python -m benchmarks.tables` writes the figures beside the published ones. Those are measured on
+the test split, these on the validation split, by which the best epoch was chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasrnn.zoo.files import replacing_file
+from training.common import (
+    RunFolder,
+    decaying_adam,
+    filled,
+    fit_run,
+    make_console,
+    parameters_of,
+    parse_config,
+    set_seeds,
+)
+from training.music import SCRIPT, MusicConfig
+from training.publish import hardware
+
+RESULTS = Path(__file__).resolve().parent / "results" / "music.json"
+
+DATASETS = ("JSB_Chorales", "Nottingham", "MuseData", "Piano_midi")
+CELLS = ("simple", "gru", "lstm")
+
+_ALL = ("--outputs", "independent", "--batch-size", "16")
+_BY_DATASET: dict[str, tuple[str, ...]] = {
+    "JSB_Chorales": ("--epochs", "120", "--chunk", "64", "--dropout", "0.3"),
+    "Nottingham": ("--epochs", "20", "--chunk", "128", "--dropout", "0.2"),
+    "MuseData": ("--epochs", "10", "--chunk", "128", "--dropout", "0.2"),
+    "Piano_midi": ("--epochs", "20", "--chunk", "64", "--dropout", "0.4"),
+}
+# A simple cell has a quarter of the weights at the same number of units.
+_BY_CELL: dict[str, tuple[str, ...]] = {
+    "simple": ("--units", "200", "--learning-rate", "0.002"),
+    "gru": ("--units", "150", "--learning-rate", "0.005"),
+    "lstm": ("--units", "150", "--learning-rate", "0.006"),
+}
+
+
+def flags_of(dataset: str, cell: str, seed: int) -> list[str]:
+    """The flags of `python -m training.music` for one figure.
+
+    Args:
+        dataset: one of `DATASETS`.
+        cell: one of `CELLS`.
+        seed: the seed.
+
+    Returns:
+        The command line.
+    """
+    flags = [*_ALL, *_BY_DATASET[dataset], *_BY_CELL[cell]]
+    return ["--data", f"music/{dataset}.mat", "--cell", cell, *flags, "--seed", str(seed)]
+
+
+def measure(dataset: str, cell: str, seed: int) -> dict[str, Any]:
+    """Train one model and measure it; the figures are those of the command, without its export.
+
+    Args:
+        dataset: one of `DATASETS`.
+        cell: one of `CELLS`.
+        seed: the seed.
+
+    Returns:
+        What the command writes into `metrics.json`, and the `command`.
+    """
+    flags = flags_of(dataset, cell, seed)
+    console = make_console()
+    set_seeds(seed)
+    with tempfile.TemporaryDirectory() as place:
+        config = parse_config(
+            MusicConfig, [*flags, "--out", place], name="music", description=SCRIPT.description
+        )
+        data = SCRIPT.load_data(config)
+        config = SCRIPT.with_defaults(config, data)
+        model = SCRIPT.new_model(config, data)
+        plan = SCRIPT.plan(config, data, model)
+        epochs = filled(config.epochs)
+        model.compile(decaying_adam(filled(config.learning_rate), epochs * plan.steps))
+        run = fit_run(
+            plan.fit,
+            model,
+            RunFolder(place, resume=False),
+            console,
+            epochs=epochs,
+            steps=plan.steps,
+            monitor=plan.monitor,
+            maximize=plan.maximize,
+            figures=plan.figures,
+        )
+        measured = SCRIPT.measure(model, data, config)
+    return {
+        "dataset": dataset,
+        "cell": cell,
+        "outputs": config.outputs,
+        "seed": seed,
+        "parameters": parameters_of(model),
+        "epochs": len(run.history),
+        "best_epoch": run.best_epoch,
+        "seconds": round(run.seconds, 1),
+        **measured,
+        "command": "python -m training.music " + " ".join(flags),
+    }
+
+
+def read(path: Path = RESULTS) -> dict[str, Any]:
+    """The file of results.
+
+    Args:
+        path: the file.
+
+    Returns:
+        `hardware`, `date`, `split` (the one that is measured) and `runs`, a list of what `measure`
+        returns; no runs where there is no file.
+    """
+    if not path.exists():
+        return {"hardware": hardware(), "date": "", "split": "validation", "runs": []}
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark.
+
+    Args:
+        arguments: the command line without the program's name; None for that of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.music",
+        description="Train the models of the table. KERASRNN_DATA names the folder of music/*.mat.",
+    )
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS)
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE")
+    options = parser.parse_args(arguments)
+    for seed in options.seeds:
+        for dataset in options.datasets:
+            for cell in options.cells:
+                key = {"dataset": dataset, "cell": cell, "seed": seed}
+                results = read(options.out)
+                if any(key.items() <= run.items() for run in results["runs"]):
+                    continue
+                run = measure(dataset, cell, seed)
+                results = read(options.out)  # another process may have added to it
+                results.update(hardware=hardware(), date=time.strftime("%Y-%m-%d"))
+                results["runs"] = sorted(
+                    [*results["runs"], run],
+                    key=lambda run: (
+                        DATASETS.index(run["dataset"]),
+                        run["cell"],
+                        run["seed"],
+                    ),
+                )
+                options.out.parent.mkdir(parents=True, exist_ok=True)
+                with replacing_file(options.out) as temporary:
+                    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+                    temporary.write_text(text, encoding="utf-8")
+                print(
+                    f"{dataset}, {cell}, seed {seed}: {run['validation']['nll']:.2f} nats a frame"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Packages that only some readers need."""
+
+import importlib
+from types import ModuleType
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import a package that an extra of kerasrnn brings.
+
+    Args:
+        module: the module to import, such as `scipy.io`.
+        extra: the extra that brings it: `training` or `music`.
+        purpose: what it is needed for, as the beginning of a sentence.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+
+    Example:
+
+    >>> from kerasrnn.data.extras import require
+    >>> require("json", "training", "Reading JSON").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        root = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != root:
+            raise  # it is there, and lacks something itself
+        raise ImportError(
+            f"{purpose} needs {root}. Install it: pip install 'kerasrnn[{extra}]', "
+            f"or pip install {root}."
+        ) from error

@@ -1,0 +1,208 @@
+"""Running text for language models: files, data sets of TFDS, and texts that every machine has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrnn.data.errors import DataError
+from kerasrnn.data.files import read_lines
+from kerasrnn.data.grew_up_in import parse_grew_up_in
+from kerasrnn.data.tfds_reader import checked_name, prepared_builder, split_of
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+SPLITS = ("train", "validation", "test")
+BUILTIN = ("python", "grew_up_in")
+TEXT_FEATURES = ("text", "sentence", "content", "document", "article")
+
+_READ_AT_ONCE = 1024
+
+# Folders of the standard library that hold no source to learn from: tests, tables of characters,
+# generated help texts, and what is installed beside it.
+_LEFT_OUT = frozenset(
+    (
+        *("test", "tests", "idle_test", "encodings", "pydoc_data", "lib2to3"),
+        *("site-packages", "dist-packages", "__pycache__"),
+    )
+)
+
+# Twentieths of the files.
+_VALIDATION, _TEST = 1, 1
+
+
+def load_running_texts(
+    source: str | os.PathLike[str], *, split: str = "train", by_line: bool = False
+) -> list[str]:
+    """Read texts from files, TFDS or what comes with Python and the package.
+
+    Args:
+        source: the path of a text file (UTF-8, also `.gz`), or of a folder, of which all `.txt` and
+            `.txt.gz` files are read; or `tfds:NAME`, a data set with texts that TFDS has prepared;
+            or `builtin:python` (`parse_python_sources`) or `builtin:grew_up_in`
+            (`parse_grew_up_in`).
+        split: `train`, `validation` or `test`, for TFDS and the built-in texts. A file is all of
+            one split.
+        by_line: whether each line of a file that is not empty is a text of its own. Otherwise a
+            file is one text, its lines ended by line feeds.
+
+    Returns:
+        The texts in their order, at least one.
+
+    Raises:
+        DataError: the source cannot be read; what was expected and what came are named.
+        ValueError: there is no such source or split; the valid ones are named.
+        ImportError: the source needs a package that is not installed.
+
+    Example:
+
+    >>> from kerasrnn.data import load_running_texts
+    >>> load_running_texts("builtin:pyton")
+    Traceback (most recent call last):
+    ...
+    ValueError: Unknown source 'builtin:pyton'. Expected builtin:python, builtin:grew_up_in, tfds:NAME or the path of a text file or of a folder.
+    """  # noqa: E501
+    name = os.fspath(source)
+    kind, _, rest = name.partition(":")
+    if kind == "tfds" and rest:
+        return _tfds_texts(rest, split)
+    if name == "builtin:python":
+        return parse_python_sources(split)
+    if name == "builtin:grew_up_in":
+        return [row.text for row in parse_grew_up_in(split)]
+    path = Path(name)
+    if not path.exists():
+        raise ValueError(
+            f"Unknown source {name!r}{'' if kind in ('tfds', 'builtin') else ': no such file'}. "
+            f"Expected {', '.join(f'builtin:{one}' for one in BUILTIN)}, tfds:NAME or the path of "
+            "a text file or of a folder."
+        )
+    files = [path]
+    if path.is_dir():
+        files = sorted(f for f in path.rglob("*") if f.name.endswith((".txt", ".txt.gz")))
+        if not files:
+            raise DataError.at(path, None, expected="files *.txt or *.txt.gz", got="none")
+    texts = []
+    for file in files:
+        lines = read_lines(file)
+        if by_line:
+            texts += [line for line in lines if line.strip()]
+        else:
+            texts.append("".join(line + "\n" for line in lines))
+    return texts
+
+
+def read_running_texts(
+    source: str | os.PathLike[str], *, split: str = "train", by_line: bool = False
+) -> tf.data.Dataset:
+    """Read texts as a dataset.
+
+    Args:
+        source: as in `load_running_texts`, and so are the others.
+        split: the split.
+        by_line: whether each line of a file is a text.
+
+    Returns:
+        Elements `{"text": ()}` of strings.
+
+    Raises:
+        DataError, ValueError, ImportError: as `load_running_texts`.
+
+    Example:
+
+    >>> from kerasrnn.data import read_running_texts
+    >>> dataset = read_running_texts("builtin:grew_up_in", split="test")
+    >>> next(dataset.as_numpy_iterator())["text"].startswith(b"I grew up in ")
+    True
+    """
+    import tensorflow as tf
+
+    texts = load_running_texts(source, split=split, by_line=by_line)
+    return tf.data.Dataset.from_tensor_slices({"text": tf.constant(texts, tf.string)})
+
+
+def parse_python_sources(split: str = "train") -> list[str]:
+    """The source files of Python's standard library, which every machine with Python has.
+
+    Left out are its tests, its tables of character encodings and generated files. A file is in one
+    split only, which a hash of its name in the library decides: nine tenths of the files are for
+    training. So the split is the same everywhere, but the files are those of the Python in use.
+
+    Args:
+        split: `train`, `validation` or `test`.
+
+    Returns:
+        The text of each file, in the order of the hashes: a part of them is a mixture of all.
+
+    Raises:
+        DataError: there are no source files, as in a Python that lies in a zip file.
+        ValueError: there is no such split.
+
+    Example:
+
+    >>> from kerasrnn.data import parse_python_sources
+    >>> any("def " in text for text in parse_python_sources("test"))
+    True
+    """
+    _check_split(split)
+    root = Path(sysconfig.get_path("stdlib"))
+    found = []
+    for path in root.rglob("*.py"):
+        name = path.relative_to(root)
+        if _LEFT_OUT.isdisjoint(name.parts) and not name.parts[0].startswith("config-"):
+            digest = hashlib.sha256(name.as_posix().encode()).digest()
+            found.append((digest, path))
+    if not found:
+        raise DataError.at(root, None, expected="the source files of Python", got="none")
+    texts = []
+    for digest, path in sorted(found):
+        if _split_of_hash(digest) == split:
+            text = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+            if text.strip():
+                texts.append(text)
+    return texts
+
+
+def _split_of_hash(digest: bytes) -> str:
+    # The last byte: the files are sorted by the first.
+    part = digest[-1] % 20
+    if part < _VALIDATION:
+        return "validation"
+    return "test" if part < _VALIDATION + _TEST else "train"
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"Unknown split {split!r}. Expected one of {', '.join(SPLITS)}.")
+
+
+def _tfds_texts(name: str, split: str) -> list[str]:
+    import tensorflow_datasets as tfds
+
+    name = checked_name(name)
+    source = f"tfds:{name}"
+    builder = prepared_builder(name, None, False)
+    features: Any = builder.info.features
+    fitting = [key for key, value in features.items() if isinstance(value, tfds.features.Text)]
+    found = next((key for key in TEXT_FEATURES if key in fitting), None)
+    if found is None and len(fitting) == 1:
+        found = fitting[0]
+    if found is None:
+        raise DataError.at(
+            source,
+            None,
+            expected=f"a feature with the text, one of {', '.join(TEXT_FEATURES)}",
+            got=", ".join(fitting) or "none",
+        )
+    dataset = builder.as_dataset(split=split_of(source, builder, split), shuffle_files=False)
+    texts = []
+    for batch in dataset.map(lambda example: example[found]).batch(_READ_AT_ONCE):
+        texts += [text.decode("utf-8", "replace") for text in batch.numpy()]
+    texts = [text for text in texts if text.strip()]
+    if not texts:
+        raise DataError.at(source, None, expected="at least one text", got="none")
+    return texts

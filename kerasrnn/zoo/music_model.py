@@ -1,0 +1,720 @@
+"""The music model: the next chord of a piece, from all chords before it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasrnn.cells import CELLS
+from kerasrnn.data import DataError, check_roll
+from kerasrnn.serving import Signature
+from kerasrnn.zoo.music_batches import MusicBatches, parts_of
+from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
+from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive
+
+# Pieces are read in parts of so many frames where nothing is learnt from them.
+_PART = 256
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class MusicModel(Task):
+    """Predicts, scores and continues polyphonic music.
+
+    It takes piano rolls: for each frame of a piece, which of a piano's 88 keys sound. Its network
+    is `MusicNetwork`, a deep recurrent layer that reads frame after frame; on it stands either one
+    probability for each key (`independent`), or an autoregressive distribution over whole chords
+    (`nade`), which knows that keys sound together in harmonies (Boulanger-Lewandowski et al. 2012,
+    Chung et al. 2014). Both give exact likelihoods.
+
+    What it says of a piece depends on no other piece: neither the size of a batch nor its padding
+    changes it.
+
+    Args:
+        outputs: `nade` or `independent`.
+        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
+        units: the length of the recurrent state.
+        depth: how many recurrent layers.
+        nade_units: the length of the hidden layer of `nade`.
+        input_dropout: the share of keys dropped from what the recurrent layers read.
+        dropout: the share of components dropped behind each recurrent layer.
+        recurrent_dropout: the share of the recurrent state dropped, one mask for a part of a piece.
+        frames_per_beat: how many frames a quarter note has in the data; it changes no answer, and
+            tells a user at which pace to play.
+        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+
+    Raises:
+        ValueError: if an argument has a value that is not allowed; the message names it.
+
+    Example:
+
+    >>> from kerasrnn.data import load_piano_rolls
+    >>> from kerasrnn.zoo import MusicModel
+    >>> pieces = load_piano_rolls("builtin:counterpoint")[:4]
+    >>> model = MusicModel(units=8, nade_units=4)
+    >>> history = model.fit(pieces, epochs=1, verbose=0)
+    >>> model.generate(pieces[:1], frames=16, seed=1)[0].shape
+    (16, 88)
+    """
+
+    input_dtype = "float32"
+
+    def __init__(
+        self,
+        *,
+        outputs: str = "nade",
+        cell: str = "lstm",
+        units: int = 150,
+        depth: int = 1,
+        nade_units: int = 64,
+        input_dropout: float = 0.0,
+        dropout: float = 0.3,
+        recurrent_dropout: float = 0.0,
+        frames_per_beat: int = 2,
+        **kwargs: Any,
+    ) -> None:
+        check_choice("outputs", outputs, OUTPUTS)
+        check_choice("cell", cell, tuple(CELLS))
+        for name, value in {
+            "units": units,
+            "depth": depth,
+            "nade_units": nade_units,
+            "frames_per_beat": frames_per_beat,
+        }.items():
+            check_positive(name, value)
+        for name, share in {
+            "input_dropout": input_dropout,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+        }.items():
+            check_between(name, share, 0, 1)
+        super().__init__(**kwargs)
+        self.settings = {
+            "outputs": outputs,
+            "cell": cell,
+            "units": units,
+            "depth": depth,
+            "nade_units": nade_units,
+            "input_dropout": input_dropout,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "frames_per_beat": frames_per_beat,
+        }
+        network = {
+            name: value for name, value in self.settings.items() if name != "frames_per_beat"
+        }
+
+        # === Network ===
+        self.network = MusicNetwork(**network, dtype=self.dtype_policy, name="network")
+        self.built = True
+
+        # In training, the states with which the next part of the pieces at hand begins. They are
+        # no weights: a preset does not have them.
+        self._carried = _Carried(self.network)
+
+        # One graph for all sizes of batch; they are traced when first used.
+        roll = tf.TensorSpec((None, None, KEYS), tf.float32)
+        mask = tf.TensorSpec((None, None), tf.bool)
+        states = [
+            tf.TensorSpec((None, units), state.dtype) for state in self.network.initial_states(1)
+        ]
+        self._score_function = tf.function(
+            self._score, input_signature=[roll, roll, mask, states], autograph=False
+        )
+        self._predict_function = tf.function(
+            self._predict, input_signature=[roll, mask, states], autograph=False
+        )
+        self._generate_function = tf.function(
+            self._generate,
+            input_signature=[
+                roll,
+                tf.TensorSpec((None,), tf.int32),
+                tf.TensorSpec((), tf.int32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((), tf.float32),
+            ],
+            autograph=False,
+        )
+
+    # === Network ===
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """The scores of the next frames for a part of some pieces; see `MusicNetwork`.
+
+        Args:
+            inputs: `rolls`, `targets` and `mask` of `MusicNetwork`; and either `states`, or
+                `start`, whether the pieces begin here or go on from the last call.
+            training: whether dropout is on.
+
+        Returns:
+            `scores`, `hidden` and `states`. For whole pieces, see `predict`.
+        """
+        states = inputs.get("states")
+        carry = states is None
+        if carry:
+            states = self._carried.read(inputs["start"], tf.shape(inputs["rolls"])[0])
+        outputs = self.network(
+            {
+                "rolls": inputs["rolls"],
+                "targets": inputs["targets"],
+                "mask": inputs["mask"],
+                "states": states,
+            },
+            training=training,
+        )
+        if carry:
+            self._carried.write(outputs["states"])
+        return outputs
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The negative log-likelihood in nats a frame, and regularisers."""
+        nll = chord_nll(y_pred["scores"], x["targets"])  # (batch, time)
+        present = ops.cast(x["mask"], nll.dtype)
+        loss = ops.sum(nll * present) / ops.maximum(ops.sum(present), 1.0)
+        for regularisation in self.losses:
+            loss = loss + ops.cast(regularisation, "float32")
+        return loss
+
+    # === Training ===
+
+    def fit(
+        self,
+        x: Any,
+        y: None = None,
+        *,
+        batch_size: int = 16,
+        epochs: int = 10,
+        validation_data: Any = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        verbose: str | int = "auto",
+        shuffle: bool = True,
+        seed: int | None = None,
+        initial_epoch: int = 0,
+        chunk: int = 64,
+        transpose: int = 0,
+    ) -> keras.callbacks.History:
+        """Train on pieces. The gradient reaches back through a part of a piece, the state further.
+
+        Args:
+            x: piano rolls, arrays of 0 and 1 `(time, 88)`, each of at least two frames; or a
+                `tf.data.Dataset` of dicts with `roll`. All of it is read into memory.
+            y: must be None: what is learnt is what comes next.
+            batch_size: how many pieces are read beside each other.
+            epochs: at which epoch to stop, counted from the first.
+            validation_data: as `x`. After each epoch its `val_nll` is in the logs, and `val_loss`,
+                which is the same, so that callbacks can watch them.
+            callbacks: Keras callbacks.
+            verbose: as in `keras.Model.fit`.
+            shuffle: whether each epoch has another order.
+            seed: decides the order of each epoch. None draws one from Keras's random seed.
+            initial_epoch: the epoch at which to go on, counted from 0.
+            chunk: of how many frames a part is. The next part goes on with the state of the last.
+            transpose: by how many semitones a piece is moved up or down at most, drawn anew for
+                each epoch.
+
+        Returns:
+            A Keras `History`.
+
+        Raises:
+            ValueError: if there are no pieces, one is too short or no piano roll, or `y` is given.
+
+        Example:
+
+        >>> from kerasrnn.data import load_piano_rolls
+        >>> from kerasrnn.zoo import MusicModel
+        >>> model = MusicModel(units=8, outputs="independent")
+        >>> pieces = load_piano_rolls("builtin:counterpoint")[:4]
+        >>> history = model.fit(pieces, epochs=2, validation_data=pieces, verbose=0)
+        >>> sorted(history.history)
+        ['loss', 'val_loss', 'val_nll']
+        """
+        if y is not None:
+            raise ValueError("`y` must be None: the model learns which chord comes next in `x`.")
+        for name, value in (("batch_size", batch_size), ("chunk", chunk)):
+            check_positive(name, value)
+        if not isinstance(transpose, int) or not 0 <= transpose < KEYS:
+            raise ValueError(
+                f"`transpose` must be a number of semitones, from 0 to {KEYS - 1}. "
+                f"Received: {transpose!r}"
+            )
+        rolls = _pieces(x, "x", shortest=2)
+        validation = None
+        if validation_data is not None:
+            validation = _pieces(validation_data, "validation_data", shortest=2)
+        if not self.compiled:
+            self.compile()
+        if seed is None and shuffle:
+            seed = random.randrange(2**31)
+        batches = MusicBatches(
+            rolls, batch_size, chunk, seed if shuffle else None, transpose if shuffle else 0
+        )
+        return self._fit(
+            batches.dataset(),
+            validation=validation,
+            sample=lambda kept: MusicBatches(kept[:1], 1, chunk, None).dataset(),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[batches, *(callbacks or [])],
+            verbose=verbose,
+        )
+
+    def evaluate(
+        self, x: Any, y: None = None, *, batch_size: int = 32, **kwargs: Any
+    ) -> dict[str, float]:
+        """Measure how well the model foresees pieces.
+
+        Args:
+            x: as for `fit`.
+            y: must be None.
+            batch_size: how many pieces are in a batch; it changes no figure.
+            **kwargs: what Keras passes when it validates while training.
+
+        Returns:
+            `nll`, the negative log-likelihood of a frame given all before it, in nats, summed over
+            the 88 keys: the mean over all frames of all pieces together but for the first of each,
+            which is not predicted, as in Bai et al. (2018); and `loss`, which is the same.
+
+        Raises:
+            ValueError: as for `fit`.
+
+        Example:
+
+        >>> from kerasrnn.data import load_piano_rolls
+        >>> from kerasrnn.zoo import MusicModel
+        >>> pieces = load_piano_rolls("builtin:counterpoint", split="test")[:2]
+        >>> sorted(MusicModel(units=8, nade_units=4).evaluate(pieces))
+        ['loss', 'nll']
+        """
+        if self._is_validating(kwargs):
+            return self._measure(self._validation, batch_size or 32)
+        if y is not None:
+            raise ValueError("`y` must be None: what is measured is which chord comes next in `x`.")
+        return self._measure(_pieces(x, "x", shortest=2), batch_size)
+
+    def _measure(self, rolls: list[np.ndarray], batch_size: int) -> dict[str, float]:
+        total = sum(float(nll.sum(dtype=np.float64)) for nll in self._nll(rolls, batch_size))
+        nll = total / sum(len(roll) - 1 for roll in rolls)
+        return {"loss": nll, "nll": nll}
+
+    # === Prediction ===
+
+    def nll(self, x: Any, *, batch_size: int = 32) -> list[np.ndarray]:
+        """How surprising each frame of some pieces is.
+
+        Args:
+            x: as for `fit`; a piece may have a single frame.
+            batch_size: how many pieces are in a batch; it changes no answer.
+
+        Returns:
+            For each piece the negative log-likelihood of each frame but the first given all before
+            it, in nats, float32 `(time - 1,)`.
+
+        Raises:
+            ValueError: as for `fit`.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from kerasrnn.zoo import MusicModel
+        >>> [nll.shape for nll in MusicModel(units=8, nade_units=4).nll([np.zeros((5, 88))])]
+        [(4,)]
+        """
+        return self._nll(_pieces(x, "x", shortest=1), batch_size)
+
+    def _nll(self, rolls: list[np.ndarray], batch_size: int) -> list[np.ndarray]:
+        found: list[list[np.ndarray]] = [[] for _ in rolls]
+        for group in _groups(rolls, batch_size):
+            states = self.network.initial_states(len(group))
+            for part in parts_of([rolls[i] for i in group], _PART):
+                rows = len(part["mask"])
+                values, states = self._score_function(
+                    tf.constant(part["rolls"]),
+                    tf.constant(part["targets"]),
+                    tf.constant(part["mask"]),
+                    [state[:rows] for state in states],
+                )
+                for row, nll in enumerate(values.numpy()):
+                    found[group[row]].append(nll[part["mask"][row]])
+        empty = np.zeros(0, np.float32)
+        return [np.concatenate([empty, *parts]) for parts in found]
+
+    def _score(
+        self, rolls: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        outputs = self.network(
+            {"rolls": rolls, "targets": targets, "mask": mask, "states": states}, training=False
+        )
+        nll = chord_nll(outputs["scores"], targets)
+        return tf.where(mask, nll, 0.0), outputs["states"]
+
+    def predict(self, x: Any, *, batch_size: int = 32) -> list[np.ndarray]:
+        """The probability of each key, after each frame, to sound in the frame that follows.
+
+        Args:
+            x: as for `fit`; a piece may have a single frame.
+            batch_size: how many pieces are in a batch; it changes no answer.
+
+        Returns:
+            For each piece float32 `(time, 88)`; row t says what comes after the frames 0 … t. Exact
+            for independent outputs; for `nade`, where whole chords have probabilities, an estimate
+            by 32 chords (see `NADE.marginals`).
+
+        Raises:
+            ValueError: as for `fit`.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from kerasrnn.zoo import MusicModel
+        >>> model = MusicModel(units=8, outputs="independent")
+        >>> model.predict([np.zeros((5, 88))])[0].shape
+        (5, 88)
+        """
+        rolls = _pieces(x, "x", shortest=1)
+        found: list[list[np.ndarray]] = [[] for _ in rolls]
+        for group in _groups(rolls, batch_size):
+            states = self.network.initial_states(len(group))
+            # With a frame more, the last one has one after it.
+            longer = [np.concatenate([rolls[i], rolls[i][-1:]]) for i in group]
+            for part in parts_of(longer, _PART):
+                rows = len(part["mask"])
+                values, states = self._predict_function(
+                    tf.constant(part["rolls"]),
+                    tf.constant(part["mask"]),
+                    [state[:rows] for state in states],
+                )
+                for row, probabilities in enumerate(values.numpy()):
+                    found[group[row]].append(probabilities[part["mask"][row]])
+        return [np.concatenate(parts) for parts in found]
+
+    def _predict(
+        self, rolls: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        outputs = self._read(rolls, mask, states)
+        probabilities = self.network.head.marginals(outputs["hidden"])
+        return tf.where(mask[..., None], probabilities, 0.0), outputs["states"]
+
+    def _read(self, rolls: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]) -> dict[str, Any]:
+        # Nothing is scored: the targets may be any.
+        inputs = {"rolls": rolls, "targets": tf.zeros_like(rolls), "mask": mask, "states": states}
+        return self.network(inputs, training=False)
+
+    # === Sampling ===
+
+    def generate(
+        self,
+        x: Any = None,
+        *,
+        frames: int = 64,
+        temperature: float = 1.0,
+        seed: int | Sequence[int] | None = None,
+    ) -> list[np.ndarray]:
+        """Go on with pieces, frame by frame, each drawn from what the model expects.
+
+        Args:
+            x: how the pieces begin, as for `fit`, of any length; None for one piece out of silence.
+            frames: how many frames to add.
+            temperature: below 1 for what is likely, above 1 for variety; 1 is as learnt.
+            seed: decides what is drawn: a number for each piece, or one that is counted up from
+                piece to piece. None draws one from Keras's random seed. The same beginning and the
+                same seed give the same music, alone or beside others.
+
+        Returns:
+            For each piece what was added, zeros and ones, uint8 `(frames, 88)`. `write_midi` of
+            `kerasrnn.data` makes it heard.
+
+        Raises:
+            ValueError: if an argument has a value that is not allowed.
+
+        Example:
+
+        >>> from kerasrnn.data import write_midi
+        >>> from kerasrnn.zoo import MusicModel
+        >>> model = MusicModel(units=8, nade_units=4)
+        >>> music = model.generate(frames=8, seed=1)
+        >>> write_midi("music.mid", music[0], frames_per_beat=model.settings["frames_per_beat"])
+        """
+        check_positive("frames", frames)
+        if not isinstance(temperature, int | float) or not temperature > 0:
+            raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}")
+        rolls = [np.zeros((0, KEYS), np.uint8)] if x is None else _pieces(x, "x", shortest=0)
+        if seed is None:
+            seed = random.randrange(2**31)
+        seeds = [seed + i for i in range(len(rolls))] if isinstance(seed, int) else list(seed)
+        if len(seeds) != len(rolls):
+            raise ValueError(
+                f"`seed` must be one number, or one for each of the {len(rolls)} pieces. "
+                f"Received {len(seeds)}."
+            )
+        lengths = [len(roll) for roll in rolls]
+        padded = np.zeros((len(rolls), max(lengths), KEYS), np.float32)
+        for row, roll in enumerate(rolls):
+            padded[row, : len(roll)] = roll
+        drawn = self._generate_function(
+            tf.constant(padded),
+            tf.constant(lengths, tf.int32),
+            tf.constant(frames, tf.int32),
+            tf.constant(seeds, tf.int64),
+            tf.constant(temperature, tf.float32),
+        )
+        return list(drawn.numpy().astype(np.uint8))
+
+    def _generate(
+        self,
+        rolls: tf.Tensor,
+        lengths: tf.Tensor,
+        frames: tf.Tensor,
+        seed: tf.Tensor,
+        temperature: tf.Tensor,
+    ) -> tf.Tensor:
+        """Chords `(batch, frames, keys)` that follow on prompts `(batch, time, keys)`."""
+        # A piece out of nothing begins behind one silent frame.
+        rolls = tf.pad(rolls, [[0, 0], [0, 1], [0, 0]])
+        mask = tf.sequence_mask(tf.maximum(lengths, 1), tf.shape(rolls)[1])  # (batch, time)
+        rolls = tf.where(mask[..., None], rolls, 0.0)
+        batch = tf.shape(rolls)[0]
+        # Random numbers of a piece's own: what stands beside it changes nothing.
+        uniforms = tf.map_fn(
+            lambda s: tf.random.stateless_uniform((frames, KEYS), [s, 0], alg="philox"),
+            seed,
+            fn_output_signature=tf.TensorSpec((None, KEYS), tf.float32),
+        )
+        uniforms = tf.reshape(uniforms, (batch, frames, KEYS))
+        read = self._read(rolls, mask, self.network.initial_states(batch))
+        # A masked frame repeats the output before it: the last one is that of the prompt's end.
+        hidden = read["hidden"][:, -1]  # (batch, units)
+        chords = tf.TensorArray(tf.float32, size=frames, element_shape=(None, KEYS))
+
+        def one_frame(frame: Any, hidden: Any, states: Any, chords: Any) -> Any:
+            numbers = tf.gather(uniforms, frame, axis=1)
+            chord, _ = self.network.head.sample(hidden, numbers, temperature)
+            chord = tf.ensure_shape(chord, (None, KEYS))
+            outputs = self._read(chord[:, None], tf.fill((batch, 1), True), states)
+            return frame + 1, outputs["hidden"][:, 0], outputs["states"], chords.write(frame, chord)
+
+        units = self.settings["units"]
+        states = [tf.ensure_shape(state, (None, units)) for state in read["states"]]
+        _, _, _, chords = tf.while_loop(
+            lambda frame, *_: frame < frames,
+            one_frame,
+            (tf.constant(0), hidden, states, chords),
+            shape_invariants=(
+                tf.TensorShape(()),
+                tf.TensorShape((None, units)),
+                [tf.TensorShape((None, units)) for _ in states],
+                tf.TensorShape(None),
+            ),
+        )
+        return tf.transpose(chords.stack(), (1, 0, 2))
+
+    # === Export ===
+
+    def signatures(self) -> dict[str, Signature]:
+        """`serving_default`, `step` and `generate`.
+
+        Returns:
+            Three signatures. Rolls are float32, 0 or 1; what is above 0.5 sounds.
+
+            - `serving_default`: `rolls` `(batch, time, 88)` and `lengths`, int32 `(batch,)`, the
+              frames that count, to `probabilities` `(batch, time, 88)`, those of the frame after
+              each (see `predict`), and `nll` `(batch, time)`, in nats, that of each frame given
+              those before it; 0 for the first frame and behind the end.
+            - `step`: `frame` `(batch, 88)`, `state_1` … `(batch, units)`, zeros at the start of a
+              piece, `seed`, int64 `(batch,)`, and `temperature`, one number, to `probabilities`
+              and `chord`, drawn from them, `(batch, 88)`, and the new `state_1` …. Give another
+              seed for each frame.
+            - `generate`: `rolls`, `lengths`, `frames`, one int32, `seed` and `temperature` to
+              `chords` `(batch, frames, 88)`, what follows on the rolls.
+        """
+        batch = tf.TensorSpec((None,), tf.int32)
+        roll = tf.TensorSpec((None, None, KEYS), tf.float32)
+        seed = tf.TensorSpec((None,), tf.int64)
+        temperature = tf.TensorSpec((), tf.float32)
+        units = self.settings["units"]
+        states = {name: tf.TensorSpec((None, units), tf.float32) for name in self._state_names}
+        return {
+            "serving_default": Signature(self._serve, {"rolls": roll, "lengths": batch}),
+            "step": Signature(
+                self._serve_step,
+                {
+                    "frame": tf.TensorSpec((None, KEYS), tf.float32),
+                    **states,
+                    "seed": seed,
+                    "temperature": temperature,
+                },
+            ),
+            "generate": Signature(
+                self._serve_generate,
+                {
+                    "rolls": roll,
+                    "lengths": batch,
+                    "frames": tf.TensorSpec((), tf.int32),
+                    "seed": seed,
+                    "temperature": temperature,
+                },
+            ),
+        }
+
+    @property
+    def _state_names(self) -> list[str]:
+        return [f"state_{i}" for i, _ in enumerate(self.network.initial_states(1), start=1)]
+
+    def _serve(self, rolls: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
+        mask = tf.sequence_mask(lengths, tf.shape(rolls)[1])  # (batch, time)
+        rolls = tf.where(mask[..., None], _sounding(rolls), 0.0)
+        targets = tf.concat([rolls[:, 1:], tf.zeros_like(rolls[:, :1])], axis=1)
+        outputs = self.network(
+            {
+                "rolls": rolls,
+                "targets": targets,
+                "mask": mask,
+                "states": self.network.initial_states(tf.shape(rolls)[0]),
+            },
+            training=False,
+        )
+        nll = chord_nll(outputs["scores"], targets)  # (batch, time), of the frame after each
+        nll = tf.concat([tf.zeros_like(nll[:, :1]), nll[:, :-1]], axis=1)
+        probabilities = self.network.head.marginals(outputs["hidden"])
+        return {
+            "probabilities": tf.where(mask[..., None], probabilities, 0.0),
+            "nll": tf.where(mask, nll, 0.0),
+        }
+
+    def _serve_step(
+        self, frame: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor, **states: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        dtypes = [state.dtype for state in self.network.initial_states(1)]
+        old = [
+            tf.cast(states[name], dtype)
+            for name, dtype in zip(self._state_names, dtypes, strict=True)
+        ]
+        rolls = _sounding(frame)[:, None]
+        outputs = self._read(rolls, tf.fill((tf.shape(frame)[0], 1), True), old)
+        hidden = outputs["hidden"][:, 0]
+        uniforms = tf.map_fn(
+            lambda s: tf.random.stateless_uniform((KEYS,), [s, 0], alg="philox"),
+            seed,
+            fn_output_signature=tf.TensorSpec((KEYS,), tf.float32),
+        )
+        chord, _ = self.network.head.sample(hidden, uniforms, temperature)
+        new = [tf.cast(state, tf.float32) for state in outputs["states"]]
+        return {
+            "probabilities": self.network.head.marginals(hidden),
+            "chord": chord,
+            **dict(zip(self._state_names, new, strict=True)),
+        }
+
+    def _serve_generate(
+        self,
+        rolls: tf.Tensor,
+        lengths: tf.Tensor,
+        frames: tf.Tensor,
+        seed: tf.Tensor,
+        temperature: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        return {"chords": self._generate(_sounding(rolls), lengths, frames, seed, temperature)}
+
+    def samples(self) -> dict[str, dict[str, Any]]:
+        """Requests with pieces of several lengths, an empty one among them.
+
+        Returns:
+            A batch for each signature.
+        """
+        rng = np.random.default_rng(88)
+        rolls = (rng.random((3, 9, KEYS)) < 0.05).astype(np.float32)
+        lengths = np.array([9, 4, 0], np.int32)
+        seed = np.array([1, 2, 3], np.int64)
+        units = self.settings["units"]
+        states = {name: np.zeros((3, units), np.float32) for name in self._state_names}
+        return {
+            "serving_default": {"rolls": rolls, "lengths": lengths},
+            "step": {"frame": rolls[:, 0], **states, "seed": seed, "temperature": np.float32(1.0)},
+            "generate": {
+                "rolls": rolls,
+                "lengths": lengths,
+                "frames": np.int32(5),
+                "seed": seed,
+                "temperature": np.float32(0.9),
+            },
+        }
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), **self.settings}
+
+
+class _Carried:
+    """The states that pieces have at the end of a part, for the part that follows."""
+
+    def __init__(self, network: MusicNetwork) -> None:
+        self.variables = [
+            tf.Variable(
+                tf.zeros((0, state.shape[-1]), state.dtype),
+                shape=(None, state.shape[-1]),
+                trainable=False,
+            )
+            for state in network.initial_states(1)
+        ]
+
+    def read(self, start: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
+        """The states of the first so many pieces; zeros at the start of pieces."""
+        return [
+            tf.cond(
+                start,
+                lambda variable=variable: tf.zeros((rows, variable.shape[-1]), variable.dtype),
+                lambda variable=variable: variable.value()[:rows],
+            )
+            for variable in self.variables
+        ]
+
+    def write(self, states: Iterable[tf.Tensor]) -> None:
+        for variable, state in zip(self.variables, states, strict=True):
+            variable.assign(state)
+
+
+def _sounding(rolls: tf.Tensor) -> tf.Tensor:
+    """Zeros and ones, whatever a client has sent."""
+    return tf.cast(rolls > 0.5, tf.float32)
+
+
+def _groups(rolls: Sequence[np.ndarray], batch_size: int) -> Iterable[np.ndarray]:
+    """Indices of pieces of like length for each batch, the longest first."""
+    check_positive("batch_size", batch_size)
+    order = np.argsort([-len(roll) for roll in rolls], kind="stable")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def _pieces(x: Any, argument: str, *, shortest: int) -> list[np.ndarray]:
+    """Piano rolls, checked, from whatever they come in."""
+    if isinstance(x, tf.data.Dataset):
+        rows = list(x.as_numpy_iterator())
+        if not all(isinstance(row, dict) and "roll" in row for row in rows):
+            raise ValueError(f"`{argument}` must be a dataset of dicts with `roll`.")
+        x = [row["roll"] for row in rows]
+    if isinstance(x, np.ndarray) and x.ndim == 2:
+        raise ValueError(f"`{argument}` must be a list of piano rolls. Received one: [roll].")
+    pieces = []
+    for number, roll in enumerate(x, start=1):
+        where = f"`{argument}`, piece {number}"
+        if len(roll) < shortest:
+            raise DataError(
+                f"{where}: a piece must have at least {shortest} frames. Received: {len(roll)}"
+            )
+        pieces.append(check_roll(roll, where) if len(roll) else np.zeros((0, KEYS), np.uint8))
+    if not pieces:
+        raise ValueError(f"`{argument}` must hold at least one piece. Received none.")
+    return pieces

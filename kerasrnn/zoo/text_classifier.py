@@ -1,0 +1,752 @@
+"""The text classifier: one label for a text, such as its sentiment or its language."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasrnn.cells import CELLS
+from kerasrnn.data import LabelledText, check_labels
+from kerasrnn.serving import Signature
+from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
+from kerasrnn.zoo.batching import EncodedTexts, batches_of
+from kerasrnn.zoo.classifier_network import SPELLINGS, ClassifierNetwork, poolings
+from kerasrnn.zoo.example_task import ExampleTask, plain, set_rows, tokenize, trimmed
+from kerasrnn.zoo.tagging_scores import label_scores
+from kerasrnn.zoo.task import check_between, check_choice, check_positive
+
+UNITS_OF_TEXT = ("words", "characters")
+
+
+@dataclass(frozen=True)
+class WeighedToken:
+    """A word or character with the share of attention that it got.
+
+    Attributes:
+        text: the word or character.
+        start: where it begins, in characters (Unicode code points).
+        end: where it ends, exclusive, in characters.
+        weight: its share of the attention, from 0 to 1; those of a text add up to 1. Not compared.
+
+    Example:
+
+    >>> from kerasrnn.zoo import WeighedToken
+    >>> WeighedToken("dull", 2, 6, weight=0.75)
+    WeighedToken(text='dull', start=2, end=6, weight=0.75)
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a text was classified as.
+
+    Attributes:
+        label: the most probable label.
+        score: its probability. Not compared.
+        scores: the probability of each label. Neither shown nor compared.
+        tokens: how attention was shared out, or None where nobody asked. Neither shown nor
+            compared.
+
+    Example:
+
+    >>> from kerasrnn.zoo import Classification
+    >>> Classification("good", 0.98765)
+    Classification(label='good', score=0.988)
+    """
+
+    label: str
+    score: float = field(compare=False)
+    scores: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+    tokens: tuple[WeighedToken, ...] | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"Classification(label={self.label!r}, score={self.score:.3f})"
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class TextClassifier(ExampleTask):
+    """Gives a text one label: its sentiment, its topic, the language it is in.
+
+    It takes raw text in `fit`, `predict`, `evaluate` and in what it exports, and reads it word by
+    word or character by character. Its network is `ClassifierNetwork`: embeddings, a deep recurrent
+    layer, and one vector pooled from all that this returns.
+
+    The answer for a text depends on no other text: neither the size of a batch nor its padding
+    changes it. Labels are names; a text without any token gets an answer like any other.
+
+    Args:
+        tokens: the known words, or characters if `unit` is `characters`, the most frequent first.
+            They must be in the form that `lowercase` and `normalize_digits` give them.
+        labels: the labels, in any order; at least two.
+        characters: the known characters for the spelling of words. None or none at all means no
+            spelling.
+        unit: what a token is: `words` or `characters`.
+        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
+        units: the length of the recurrent state, for each direction.
+        depth: how many recurrent layers.
+        bidirectional: whether the text is read from both ends.
+        pooling: how one vector is made of all time steps: `mean`, `max`, `last` or `attention`, or
+            several joined by `+`. With attention, `predict` can tell what it looked at.
+        attention_units: the length of the hidden layer that weighs the steps.
+        token_dimension: the length of a token's embedding.
+        train_tokens: whether token embeddings are trained; see `set_word_vectors`.
+        spelling: how a word's characters become a vector beside its embedding: `cnn`, `rnn` or
+            `none`.
+        character_dimension: the length of a character's embedding.
+        character_units: the length of the vector of a word's spelling.
+        max_word_length: how many characters of a word are read; a longer one loses its middle.
+        max_tokens: how many tokens of a text are read; a longer one loses its middle. None for all.
+        token_dropout: the share of tokens taken for unknown in training.
+        dropout: the share of components dropped before the recurrent layers and behind the pooling.
+        recurrent_dropout: the share of the recurrent state dropped, one mask for a text.
+        layer_dropout: the share of components dropped between the recurrent layers.
+        label_smoothing: the share of a label's probability that training spreads evenly over all
+            labels.
+        lowercase: whether tokens are looked up in small letters. Spelling always sees the case.
+        normalize_digits: whether all digits are looked up as 0.
+        split_contractions: whether words are split as in the Penn Treebank: `do` `n't`.
+        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+
+    Raises:
+        ValueError: if an argument has a value that is not allowed; the message names it.
+
+    Example:
+
+    >>> from kerasrnn.zoo import TextClassifier
+    >>> texts, labels = ["a moving film", "a dull film"] * 4, ["good", "bad"] * 4
+    >>> classifier = TextClassifier.from_texts(texts, labels, pooling="max", units=8)
+    >>> classifier.compile(keras.optimizers.Adam(0.05))
+    >>> history = classifier.fit(texts, labels, epochs=8, seed=1, verbose=0)
+    >>> [answer.label for answer in classifier.predict(["So dull!", "Moving"])]
+    ['bad', 'good']
+    """
+
+    vocabulary_arguments = ("tokens", "labels", "characters")
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        labels: Sequence[str],
+        characters: Sequence[str] | None = None,
+        *,
+        unit: str = "words",
+        cell: str = "lstm",
+        units: int = 100,
+        depth: int = 1,
+        bidirectional: bool = True,
+        pooling: str = "attention+max",
+        attention_units: int = 50,
+        token_dimension: int = 100,
+        train_tokens: bool = True,
+        spelling: str = "none",
+        character_dimension: int = 25,
+        character_units: int = 50,
+        max_word_length: int = 20,
+        max_tokens: int | None = None,
+        token_dropout: float = 0.0,
+        dropout: float = 0.5,
+        recurrent_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        lowercase: bool = True,
+        normalize_digits: bool = True,
+        split_contractions: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        check_choice("unit", unit, UNITS_OF_TEXT)
+        check_choice("cell", cell, tuple(CELLS))
+        check_choice("spelling", spelling, SPELLINGS)
+        poolings(pooling)
+        for name, value in {
+            "units": units,
+            "depth": depth,
+            "attention_units": attention_units,
+            "token_dimension": token_dimension,
+            "character_dimension": character_dimension,
+            "character_units": character_units,
+            "max_word_length": max_word_length,
+            **({} if max_tokens is None else {"max_tokens": max_tokens}),
+        }.items():
+            check_positive(name, value)
+        for name, share in {
+            "token_dropout": token_dropout,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "layer_dropout": layer_dropout,
+            "label_smoothing": label_smoothing,
+        }.items():
+            check_between(name, share, 0, 1)
+        if len(labels) < 2:
+            raise ValueError(f"`labels` must hold at least two labels. Received: {list(labels)}")
+        if unit == "characters" and spelling != "none":
+            raise ValueError(
+                f"`spelling` must be none where `unit` is characters. Received: {spelling!r}"
+            )
+        super().__init__(**kwargs)
+        self.settings: dict[str, Any] = {
+            "unit": unit,
+            "cell": cell,
+            "units": units,
+            "depth": depth,
+            "bidirectional": bidirectional,
+            "pooling": pooling,
+            "attention_units": attention_units,
+            "token_dimension": token_dimension,
+            "train_tokens": train_tokens,
+            "spelling": spelling,
+            "character_dimension": character_dimension,
+            "character_units": character_units,
+            "max_word_length": max_word_length,
+            "max_tokens": max_tokens,
+            "token_dropout": token_dropout,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "layer_dropout": layer_dropout,
+            "label_smoothing": label_smoothing,
+            "lowercase": lowercase,
+            "normalize_digits": normalize_digits,
+            "split_contractions": split_contractions,
+        }
+
+        # === Text side ===
+        self.tokenizer = _tokenizer(unit, split_contractions)
+        self.vocabulary = Vocabulary(
+            tokens, lowercase=lowercase, normalize_digits=normalize_digits, name="vocabulary"
+        )
+        # Labels are tags of whole texts; they have no scheme.
+        self.inventory = TagInventory(labels, scheme="none", name="inventory")
+        self.spell: CharacterIds | None = None
+        if characters and spelling != "none":
+            self.spell = CharacterIds(characters, max_length=max_word_length, name="spell")
+
+        # === Network ===
+        self.network = ClassifierNetwork(
+            tokens=self.vocabulary.size,
+            labels=self.inventory.size,
+            characters=self.spell.size if self.spell else 0,
+            cell=cell,
+            units=units,
+            depth=depth,
+            bidirectional=bidirectional,
+            pooling=pooling,
+            attention_units=attention_units,
+            token_dimension=token_dimension,
+            train_tokens=train_tokens,
+            spelling=spelling,
+            character_dimension=character_dimension,
+            character_units=character_units,
+            token_dropout=token_dropout,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            layer_dropout=layer_dropout,
+            dtype=self.dtype_policy,
+            name="network",
+        )
+        self.built = True
+
+        # One graph for all sizes of batch; they are traced when first used.
+        self._classify_function = tf.function(
+            self._classify,
+            input_signature=[tf.TensorSpec((None, None), tf.string)],
+            autograph=False,
+        )
+
+    @classmethod
+    def from_texts(
+        cls,
+        x: Any,
+        y: Any = None,
+        *,
+        min_count: int = 1,
+        most_tokens: int | None = None,
+        extra_tokens: Iterable[str] = (),
+        **arguments: Any,
+    ) -> Self:
+        """A new classifier whose vocabulary and labels are those of some texts.
+
+        Args:
+            x: the training texts, as for `fit`.
+            y: their labels, as for `fit`.
+            min_count: how often a token must occur to be known.
+            most_tokens: how many tokens are known at most, not counting `extra_tokens`; None for
+                all.
+            extra_tokens: further tokens to know, such as those of pretrained vectors.
+            **arguments: the constructor's other arguments.
+
+        Returns:
+            A classifier with new weights.
+
+        Raises:
+            ValueError: if there are no texts, a label is empty, or there are fewer than two labels.
+
+        Example:
+
+        >>> from kerasrnn.zoo import TextClassifier
+        >>> classifier = TextClassifier.from_texts(["No.", "Yes!"], ["no", "yes"], units=8)
+        >>> classifier.inventory.tags, classifier.vocabulary.terms
+        (('no', 'yes'), ('!', '.', 'no', 'yes'))
+        """
+        texts = _as_texts(x, y, "x")
+        if not texts:
+            raise ValueError("`x` must hold at least one text. Received none.")
+        form = {
+            "lowercase": arguments.get("lowercase", True),
+            "normalize_digits": arguments.get("normalize_digits", True),
+        }
+        unit = arguments.get("unit", "words")
+        check_choice("unit", unit, UNITS_OF_TEXT)
+        splitter = _tokenizer(unit, arguments.get("split_contractions", False))
+        rows, _ = tokenize(splitter, [text.text for text in texts])
+        counts = Counter(token for row in rows for token in row)
+        limit = None if most_tokens is None else most_tokens + 2  # padding and unknown count too
+        vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=limit, **form)
+        further = Vocabulary.from_counts(dict.fromkeys(extra_tokens, 1), **form).terms
+        tokens = list(dict.fromkeys([*vocabulary.terms, *further]))
+        if arguments.get("spelling", "none") != "none":
+            arguments.setdefault("characters", list(CharacterIds.from_counts(counts).characters))
+        return cls(tokens, sorted({text.label for text in texts}), **arguments)
+
+    def set_word_vectors(self, matrix: np.ndarray, found: Sequence[int] | np.ndarray) -> None:
+        """Set token embeddings to pretrained vectors.
+
+        Args:
+            matrix: one vector for each id of `vocabulary`, `(vocabulary.size, token_dimension)`.
+            found: which rows to set: booleans `(vocabulary.size,)`. The others stay random.
+
+        Raises:
+            ValueError: if `matrix` or `found` has another shape.
+        """
+        set_rows(self.network.get_layer("token_embeddings").embeddings, matrix, found)
+
+    # === Network ===
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """The scores of labels for ids; see `ClassifierNetwork`. For text, see `predict`."""
+        return self.network(inputs, training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss in nats a text, with smoothed labels, and regularisers."""
+        scores = y_pred["labels"]
+        log_probabilities = ops.log_softmax(scores, axis=-1)  # (batch, labels)
+        right = ops.take_along_axis(log_probabilities, ops.expand_dims(y, -1), axis=-1)[:, 0]
+        smoothing = self.settings["label_smoothing"] if training else 0.0
+        loss = -ops.mean((1 - smoothing) * right + smoothing * ops.mean(log_probabilities, axis=-1))
+        for regularisation in self.losses:
+            loss = loss + ops.cast(regularisation, "float32")
+        return loss
+
+    # === Training ===
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = 32,
+        epochs: int = 10,
+        validation_data: Any = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        verbose: str | int = "auto",
+        shuffle: bool = True,
+        seed: int | None = None,
+        initial_epoch: int = 0,
+    ) -> keras.callbacks.History:
+        """Train on texts. Labels that the classifier does not know are refused before it begins.
+
+        Args:
+            x: a list of texts, with `y`; or `LabelledText` objects; or a `tf.data.Dataset` of dicts
+                of `text` and `label`, or of pairs of a text and a label. All of it is read into
+                memory.
+            y: a list of labels, one for each text in `x`.
+            batch_size: how many texts are in a batch.
+            epochs: at which epoch to stop, counted from the first.
+            validation_data: as `x`, or a pair `(x, y)`. After each epoch its `val_loss`,
+                `val_accuracy` and `val_f1_macro` are in the logs, so that callbacks can watch them.
+            callbacks: Keras callbacks.
+            verbose: as in `keras.Model.fit`.
+            shuffle: whether each epoch has another order.
+            seed: decides the order of each epoch. None draws one from Keras's random seed.
+            initial_epoch: the epoch at which to go on, counted from 0.
+
+        Returns:
+            A Keras `History`.
+
+        Raises:
+            ValueError: if there are no texts, or a label is unknown.
+
+        Example:
+
+        >>> from kerasrnn.zoo import TextClassifier
+        >>> texts, labels = ["No.", "Yes!"], ["no", "yes"]
+        >>> classifier = TextClassifier.from_texts(texts, labels, units=8)
+        >>> history = classifier.fit(texts, labels, epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+        """
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            verbose=verbose,
+            shuffle=shuffle,
+            seed=seed,
+            initial_epoch=initial_epoch,
+        )
+
+    def evaluate(
+        self, x: Any, y: Any = None, *, batch_size: int = 64, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Measure the classifier on texts whose labels are known.
+
+        Args:
+            x: as for `fit`.
+            y: as for `fit`.
+            batch_size: how many texts are in a batch; it changes no figure.
+            **kwargs: what Keras passes when it validates while training.
+
+        Returns:
+            `accuracy`; `f1_macro`, the mean of the F1 of all labels that occur or were answered;
+            `loss` in nats a text, without smoothing; and `types`: for each of these labels its
+            `precision`, `recall`, `f1` and `support`.
+
+        Raises:
+            ValueError: if there are no texts, or a label is unknown.
+
+        Example:
+
+        >>> from kerasrnn.zoo import TextClassifier
+        >>> texts, labels = ["No.", "Yes!"], ["no", "yes"]
+        >>> classifier = TextClassifier.from_texts(texts, labels, units=8)
+        >>> sorted(classifier.evaluate(texts, labels))
+        ['accuracy', 'f1_macro', 'loss', 'types']
+        """
+        return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+
+    def _measure(self, examples: list[LabelledText], batch_size: int) -> dict[str, Any]:
+        rows, _ = self._tokens([text.text for text in examples])
+        scores, _ = self._scores(rows, batch_size)  # (texts, labels)
+        gold = self.inventory.ids([text.label for text in examples]).numpy()
+        names = self.inventory.tags
+        answers = [names[best] for best in scores.argmax(axis=1)]
+        types = label_scores(Counter(zip([t.label for t in examples], answers, strict=True)))
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return {
+            "loss": float(-logs[np.arange(len(gold)), gold].mean()),
+            "accuracy": float((scores.argmax(axis=1) == gold).mean()),
+            "f1_macro": float(np.mean([row["f1"] for row in types.values()])),
+            "types": types,
+        }
+
+    # === Prediction ===
+
+    def predict(
+        self, x: Any, *, batch_size: int = 64, explain: bool = False
+    ) -> list[Classification]:
+        """Classify texts.
+
+        Args:
+            x: a list of texts.
+            batch_size: how many texts are in a batch; it changes no answer.
+            explain: whether to tell how attention was shared out over the tokens of each text. The
+                pooling must have attention in it. What got much attention has much influence on
+                the pooled vector; it is not a proof of what decided.
+
+        Returns:
+            A `Classification` for each text.
+
+        Raises:
+            ValueError: if `x` is a single text or does not hold texts; or if an explanation is
+                asked for and there is no attention.
+
+        Example:
+
+        >>> from kerasrnn.zoo import TextClassifier
+        >>> texts, labels = ["No.", "Yes!"], ["no", "yes"]
+        >>> classifier = TextClassifier.from_texts(texts, labels, pooling="attention", units=8)
+        >>> answer = classifier.predict(["Oh yes"], explain=True)[0]
+        >>> [token.text for token in answer.tokens], round(sum(answer.scores.values()), 4)
+        (['Oh', 'yes'], 1.0)
+        """
+        if explain and "attention" not in poolings(self.settings["pooling"]):
+            raise ValueError(
+                "`explain` needs attention, which this classifier's pooling, "
+                f"{self.settings['pooling']!r}, does not have; see the argument `pooling`."
+            )
+        rows, spots = self._tokens(_texts(x))
+        scores, attention = self._scores(rows, batch_size)
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+        probabilities = powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-30)
+        answers = []
+        for index, shares in enumerate(probabilities.tolist()):
+            best = int(np.argmax(shares))
+            answers.append(
+                Classification(
+                    self.inventory.tags[best],
+                    shares[best],
+                    dict(zip(self.inventory.tags, shares, strict=True)),
+                    tuple(
+                        WeighedToken(token, start, end, weight)
+                        for token, (start, end), weight in zip(
+                            rows[index], spots[index], attention[index], strict=True
+                        )
+                    )
+                    if explain
+                    else None,
+                )
+            )
+        return answers
+
+    def predict_labels(self, x: Any, *, batch_size: int = 64) -> list[str]:
+        """The label of each text.
+
+        Args:
+            x: a list of texts.
+            batch_size: how many texts are in a batch; it changes no answer.
+
+        Returns:
+            One label for each text.
+
+        Raises:
+            ValueError: if `x` is a single text or does not hold texts.
+        """
+        return [answer.label for answer in self.predict(x, batch_size=batch_size)]
+
+    def count_tokens(self, x: Any) -> int:
+        """How many tokens of some texts are read.
+
+        Args:
+            x: a list of texts.
+
+        Returns:
+            The number of words or characters, of all texts together.
+        """
+        return sum(map(len, self._tokens(_texts(x))[0]))
+
+    def _tokens(self, texts: list[str]) -> tuple[list[list[str]], list[list[tuple[int, int]]]]:
+        """The tokens of texts that are read, and where they stand."""
+        rows, spots = tokenize(self.tokenizer, texts)
+        most = self.settings["max_tokens"]
+        if most is None:
+            return rows, spots
+        return [_ends(row, most) for row in rows], [_ends(row, most) for row in spots]
+
+    def _scores(
+        self, rows: list[list[str]], batch_size: int
+    ) -> tuple[np.ndarray, list[list[float]]]:
+        """Scores `(texts, labels)`, and attention for each token where there is such pooling."""
+        check_positive("batch_size", batch_size)
+        lengths = np.array([len(row) for row in rows], int)
+        scores = np.zeros((len(rows), self.inventory.size), "float32")
+        attention: list[list[float]] = [[] for _ in rows]
+        for indices in batches_of(lengths, batch_size):
+            time = max(1, int(lengths[indices].max()))
+            dense = [[*rows[i], *[""] * (time - lengths[i])] for i in indices]
+            output = self._classify_function(tf.constant(dense, tf.string))
+            scores[indices] = output["labels"].numpy()
+            if "attention" in output:
+                for index, weights in zip(indices, output["attention"].numpy(), strict=True):
+                    attention[index] = weights[: lengths[index]].tolist()
+        return scores, attention
+
+    def _classify(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The network's outputs for tokens `(batch, time)`, the empty string for padding."""
+        inputs = {"tokens": self.vocabulary(tokens)}
+        if self.spell is not None:
+            inputs["characters"] = trimmed(self.spell(tokens))  # (batch, time, length)
+        return self.network(inputs, training=False)
+
+    # === Export ===
+
+    def signatures(self) -> dict[str, Signature]:
+        """`serving_default`: `text` (batch,) to labels with their probabilities.
+
+        Returns:
+            One signature. Its outputs are `label` (string) and `score` (float32), each `(batch,)`;
+            `labels` (string) and `scores` (float32), each `(batch, labels)`, all labels with their
+            probabilities; `lengths`, int32 `(batch,)`, how many tokens of each text were read; and
+            with attention `tokens` (string) and `attention` (float32), each `(batch, time)`, padded
+            on the right with empty strings and zeros to the longest text of the batch and to at
+            least one step.
+        """
+        return {
+            "serving_default": Signature(self._serve, {"text": tf.TensorSpec((None,), tf.string)})
+        }
+
+    def _serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        tokens = self.tokenizer(text)["tokens"]
+        most = self.settings["max_tokens"]
+        if most is not None:
+            tokens = tf.concat([tokens[:, : most - most // 2], _tail(tokens, most)], axis=1)
+        # Of at least one step, so that a batch of empty texts runs like any other.
+        lengths = tf.cast(tokens.row_lengths(), tf.int32)
+        longest = tf.reduce_max(tf.concat([[1], lengths], axis=0))
+        dense = tokens.to_tensor()  # (batch, time)
+        dense = tf.pad(dense, [[0, 0], [0, longest - tf.shape(dense)[1]]])
+        outputs = self._classify(dense)
+        probabilities = tf.nn.softmax(outputs["labels"], axis=-1)
+        ids = tf.range(self.inventory.size, dtype=tf.int32)[None]  # (1, labels)
+        found = {
+            "label": self.inventory(tf.argmax(probabilities, axis=-1, output_type=tf.int32)),
+            "score": tf.reduce_max(probabilities, axis=-1),
+            "labels": self.inventory(tf.tile(ids, [tf.shape(probabilities)[0], 1])),
+            "scores": probabilities,
+            "lengths": lengths,
+        }
+        if "attention" in outputs:
+            found["tokens"] = dense
+            found["attention"] = outputs["attention"]
+        return found
+
+    def samples(self) -> dict[str, dict[str, Any]]:
+        """A request of known tokens, unknown ones, a long text, an empty one and odd characters.
+
+        Returns:
+            A batch of texts for `serving_default`.
+        """
+        known = self.vocabulary.terms
+        joint = " " if self.settings["unit"] == "words" else ""
+        texts = [
+            "I grew up in France and moved to the United States.",
+            joint.join(known[:: max(1, len(known) // 20)][:20]),
+            "Qwzx vbnmk 😀 " + "x" * 50,
+            "",
+            "He said, Tesla is a unit. " * 4,
+        ]
+        return {"serving_default": {"text": texts}}
+
+    # === Data ===
+
+    def _checked_examples(self, x: Any, y: Any, argument: str) -> list[LabelledText]:
+        texts = _as_texts(x, y, argument)
+        if not texts:
+            raise ValueError(f"`{argument}` must hold at least one text. Received none.")
+        check_labels(texts, self.inventory.tags, argument)
+        return texts
+
+    def _encode(self, examples: list[LabelledText]) -> EncodedTexts:
+        rows, _ = self._tokens([text.text for text in examples])
+        flat = tf.constant([token for row in rows for token in row], tf.string)
+        return EncodedTexts(
+            splits=np.cumsum([0, *(len(row) for row in rows)]),
+            tokens=self.vocabulary(flat).numpy(),
+            labels=self.inventory.ids([text.label for text in examples]).numpy(),
+            characters=None if self.spell is None else self.spell(flat).numpy(),
+        )
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "tokens": list(self.vocabulary.terms),
+            "labels": list(self.inventory.tags),
+            "characters": list(self.spell.characters) if self.spell else None,
+            **self.settings,
+        }
+
+
+def _tokenizer(unit: str, split_contractions: bool) -> Tokenizer | CharacterTokenizer:
+    if unit == "characters":
+        return CharacterTokenizer(name="tokenizer")
+    return Tokenizer(split_contractions=split_contractions, name="tokenizer")
+
+
+def _ends(row: list[Any], most: int) -> list[Any]:
+    """A row without its middle, if it is longer than `most`."""
+    if len(row) <= most:
+        return row
+    tail = most // 2
+    return [*row[: most - tail], *row[len(row) - tail :]]
+
+
+def _tail(tokens: tf.RaggedTensor, most: int) -> tf.RaggedTensor:
+    """What `_ends` keeps of each row behind its first part."""
+    rest = tokens[:, most - most // 2 :]
+    return rest[:, -(most // 2) :] if most > 1 else rest[:, :0]
+
+
+def _texts(x: Any) -> list[str]:
+    if isinstance(x, str | bytes):
+        raise ValueError("`x` must be a list of texts. Received one text: put it in a list.")
+    items = [plain(item) for item in (x.numpy() if hasattr(x, "numpy") else x)]
+    for number, item in enumerate(items):
+        if not isinstance(item, str):
+            raise ValueError(
+                f"`x` must hold texts only. Received {item!r:.100} ({type(item).__name__}) at "
+                f"position {number}."
+            )
+    return items
+
+
+def _as_texts(x: Any, y: Any, argument: str) -> list[LabelledText]:
+    if isinstance(x, tf.data.Dataset):
+        return [_from_row(row, argument) for row in x.as_numpy_iterator()]
+    if y is None:
+        items = list(x)
+        for number, item in enumerate(items, start=1):
+            if not isinstance(item, LabelledText):
+                raise ValueError(
+                    f"`{argument}` must hold LabelledText objects, or be a tf.data.Dataset, or "
+                    f"come with labels. Received {type(item).__name__} as text {number}."
+                )
+        return items
+    texts = _texts(x)
+    labels = list(y.numpy() if hasattr(y, "numpy") else y)
+    if isinstance(y, str | bytes) or len(texts) != len(labels):
+        raise ValueError(
+            f"`{argument}` must have a label for each text. "
+            f"Received {len(texts)} texts and {len(labels)} labels."
+        )
+    return [
+        LabelledText(text, _label(label, argument))
+        for text, label in zip(texts, labels, strict=True)
+    ]
+
+
+def _from_row(row: Any, argument: str) -> LabelledText:
+    if isinstance(row, dict) and {"text", "label"} <= set(row):
+        text, label = row["text"], row["label"]
+    elif isinstance(row, tuple) and len(row) == 2:
+        text, label = row
+    else:
+        raise ValueError(
+            f"`{argument}` must be a dataset of dicts with `text` and `label`, or of pairs of them."
+        )
+    return LabelledText(plain(text), _label(label, argument))
+
+
+def _label(label: Any, argument: str) -> str:
+    """A label's name. Data sets of pairs often number their classes."""
+    label = plain(label)
+    if isinstance(label, int | np.integer) and not isinstance(label, bool):
+        return str(label)
+    if not isinstance(label, str):
+        raise ValueError(
+            f"The labels of `{argument}` must be names. "
+            f"Received {label!r:.100} ({type(label).__name__})."
+        )
+    return label

@@ -1,0 +1,201 @@
+"""Piano rolls from .mat, JSON, MIDI folders and what is built in."""
+
+import gzip
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from kerasrnn.data import (
+    DataError,
+    check_roll,
+    chords_of_roll,
+    load_piano_rolls,
+    piano_roll_splits,
+    pitch_name,
+    read_piano_rolls,
+    roll_of_chords,
+    write_midi,
+)
+from tests.data.real import real
+
+PIECES = [[[60, 64, 67], [60], []], [[21, 108]]]
+
+
+def cells(*rolls) -> np.ndarray:
+    array = np.empty((1, len(rolls)), object)
+    for i, roll in enumerate(rolls):
+        array[0, i] = roll
+    return array
+
+
+@pytest.fixture
+def mat(tmp_path):
+    io = pytest.importorskip("scipy.io")
+    rolls = [roll_of_chords(piece) for piece in PIECES]
+    io.savemat(
+        tmp_path / "two.mat",
+        {"traindata": cells(*rolls), "validdata": cells(rolls[0].astype(float))},
+    )
+    return tmp_path / "two.mat"
+
+
+# === Files ===
+
+
+def test_mat_files_have_splits(mat):
+    assert piano_roll_splits(mat) == ("train", "validation")
+    assert [chords_of_roll(roll) for roll in load_piano_rolls(mat)] == PIECES
+    assert [chords_of_roll(roll) for roll in load_piano_rolls(mat, split="validation")] == PIECES[
+        :1
+    ]
+    with pytest.raises(ValueError, match=r"no split 'test'. Expected one of train, validation"):
+        load_piano_rolls(mat, split="test")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"other": np.eye(3)}, r"expected the variables traindata.*got other"),
+        ({"traindata": np.eye(88)}, r"cells with a piece in each"),
+        ({"traindata": cells(np.eye(87))}, r"piece 1 of traindata must have the shape"),
+        ({"traindata": cells(np.eye(88), 2 * np.eye(88))}, r"piece 2.*Received: 2.0 in frame 1"),
+    ],
+)
+def test_wrong_mat_files_are_named(tmp_path, content, message):
+    io = pytest.importorskip("scipy.io")
+    io.savemat(tmp_path / "wrong.mat", content)
+    with pytest.raises(DataError, match=message):
+        load_piano_rolls(tmp_path / "wrong.mat")
+
+
+def test_what_is_no_mat_file_is_named(tmp_path):
+    pytest.importorskip("scipy.io")
+    (tmp_path / "wrong.mat").write_bytes(b"no music " * 40)
+    with pytest.raises(DataError, match=r"expected a MATLAB file"):
+        load_piano_rolls(tmp_path / "wrong.mat")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_json_has_splits_by_several_names(tmp_path, compressed):
+    path = tmp_path / ("chorales.json.gz" if compressed else "chorales.json")
+    content = {"train": PIECES, "valid": [[[60, -1, None, float("nan"), 62.0]]], "test": PIECES}
+    text = json.dumps(content).encode()
+    path.write_bytes(gzip.compress(text) if compressed else text)
+    assert piano_roll_splits(path) == ("train", "validation", "test")
+    assert [chords_of_roll(roll) for roll in load_piano_rolls(path)] == PIECES
+    (validation,) = load_piano_rolls(path, split="validation")
+    assert chords_of_roll(validation) == [[60, 62]]
+
+
+def test_a_plain_list_is_all_of_one_split(tmp_path):
+    path = tmp_path / "pieces.json"
+    path.write_text(json.dumps(PIECES))
+    assert piano_roll_splits(path) == ()
+    for split in ("train", "validation"):
+        assert [chords_of_roll(roll) for roll in load_piano_rolls(path, split=split)] == PIECES
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[[60]", r"line 1: expected JSON"),
+        ("{}", r"the keys train, valid and test"),
+        ('{"train": []}', r"a list of pieces"),
+        ("[[]]", r"piece 1 to be a list of frames"),
+        ("[[[60], 61]]", r"a list of pitches as piece 1, frame 2, got '61'"),
+        ("[[[60]], [[61], [20]]]", r"from 21 to 108 in piece 2, frame 2, got '20'"),
+        ("[[[60.5]]]", r"piece 1, frame 1, got '60.5'"),
+        ("[[[true]]]", r"piece 1, frame 1, got 'True'"),
+        ('[[["60"]]]', r"piece 1, frame 1"),
+    ],
+)
+def test_wrong_json_is_named(tmp_path, text, message):
+    path = tmp_path / "wrong.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_piano_rolls(path)
+
+
+def test_folders_of_midi_files(tmp_path):
+    pytest.importorskip("mido")
+    for name in ("train/b.mid", "train/a.midi", "valid/c.mid"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pitch = {"a": 60, "b": 62, "c": 64}[name.split("/")[1][0]]
+        write_midi(tmp_path / name, roll_of_chords([[pitch]] * 3))
+    assert piano_roll_splits(tmp_path) == ("train", "validation")
+    assert [chords_of_roll(r)[0] for r in load_piano_rolls(tmp_path)] == [[60], [62]]
+    assert len(load_piano_rolls(tmp_path, split="validation")) == 1
+    assert piano_roll_splits(tmp_path / "train") == ()
+    assert len(load_piano_rolls(tmp_path / "train", split="validation")) == 2
+    (single,) = load_piano_rolls(tmp_path / "train" / "b.mid", frames_per_beat=4)
+    assert chords_of_roll(single) == [[62]] * 6
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"expected MIDI files"):
+        load_piano_rolls(tmp_path / "empty")
+
+
+def test_unknown_sources_and_splits_are_named(tmp_path):
+    (tmp_path / "music.wav").write_bytes(b"RIFF")
+    for source in ("builtin:choral", "tfds:music", tmp_path / "none.mat", tmp_path / "music.wav"):
+        with pytest.raises(ValueError, match=r"Unknown .*Expected builtin:chorales, builtin:count"):
+            load_piano_rolls(source)
+    with pytest.raises(ValueError, match=r"Unknown split 'dev'. Expected one of train"):
+        load_piano_rolls("builtin:counterpoint", split="dev")
+    with pytest.raises(ValueError, match=r"frames_per_beat must be a positive integer, got 0"):
+        load_piano_rolls("builtin:counterpoint", frames_per_beat=0)
+
+
+def test_a_missing_package_is_named(mat, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.io", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"needs scipy. Install it: pip install 'kerasrnn\[train"):
+        load_piano_rolls(mat)
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "validation"),
+    [
+        ("JSB_Chorales", (229, 13807), (76, 4602)),
+        ("Nottingham", (694, 176561), (173, 45513)),
+        ("MuseData", (524, 245202), (135, 82755)),
+        ("Piano_midi", (87, 75911), (12, 8540)),
+    ],
+)
+def test_the_data_sets_of_the_literature(name, train, validation):
+    pytest.importorskip("scipy.io")
+    path = real(f"music/{name}.mat")
+    for split, (pieces, frames) in (("train", train), ("validation", validation)):
+        rolls = load_piano_rolls(path, split=split)
+        assert (len(rolls), sum(map(len, rolls))) == (pieces, frames)
+        assert {roll.dtype for roll in rolls} == {np.dtype(np.uint8)}
+
+
+# === Rolls ===
+
+
+def test_datasets_hold_the_same_pieces():
+    dataset = read_piano_rolls("builtin:counterpoint", split="test")
+    rolls = load_piano_rolls("builtin:counterpoint", split="test")
+    assert int(dataset.cardinality()) == len(rolls)
+    for element, roll in zip(dataset.as_numpy_iterator(), rolls, strict=True):
+        np.testing.assert_array_equal(element["roll"], roll)
+    batch = next(iter(dataset.padded_batch(4)))["roll"]
+    assert tuple(batch.shape) == (4, max(map(len, rolls[:4])), 88)
+
+
+def test_rolls_are_checked():
+    assert check_roll(np.ones((2, 88), bool)).dtype == np.uint8
+    for wrong in (np.zeros((0, 88)), np.zeros(88), np.zeros((2, 88, 1))):
+        with pytest.raises(DataError, match=r"the shape \(time, 88\)"):
+            check_roll(wrong)
+    with pytest.raises(DataError, match=r"must hold 0 and 1. Received: <U1"):
+        check_roll(np.full((1, 88), "x"))
+    with pytest.raises(DataError, match=r"Received: -1 in frame 2, key 4"):
+        check_roll(np.array([[0] * 88, [0] * 3 + [-1] + [0] * 84]))
+
+
+def test_pitches_have_names():
+    assert [pitch_name(p) for p in (21, 60, 61, 69, 108)] == ["A0", "C4", "C♯4", "A4", "C8"]
+    with pytest.raises(ValueError, match=r"from 21 to 108. Received: 109 in frame 2"):
+        roll_of_chords([[60], [109]])

@@ -1,0 +1,393 @@
+"""Trains a `TextClassifier`: sentiment, topics, types of question, languages.
+
+`python -m training.classifier` learns to name the language of a word or phrase, from the names of
+languages and territories that Babel carries.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kerasrnn.data import LabelledText, check_labels, load_texts
+from kerasrnn.embeddings import read_terms, read_vectors
+from kerasrnn.zoo import Classification, TextClassifier
+from kerasrnn.zoo.classifier_network import SPELLINGS, poolings
+from kerasrnn.zoo.text_classifier import UNITS_OF_TEXT
+from training import plots
+from training.attention_plot import attention_over_tokens, drawable
+from training.common import (
+    RunCallback,
+    RunFolder,
+    TrainingConfig,
+    UsageError,
+    data_path,
+    filled,
+    flag,
+    load_parts,
+    tenth_held_out,
+)
+from training.script import Plan, Script
+
+DEFAULT_DATA = "builtin:languages"
+
+# At most so many training texts are measured at the end: the figure only shows overfitting.
+_TRAIN_TEXTS_MEASURED = 2000
+
+
+@dataclass
+class ClassifierConfig(TrainingConfig):
+    """The flags of `python -m training.classifier`."""
+
+    text_column: str | None = flag(None, "the column or feature of the texts: a name or a number")
+    label_column: str | None = flag(None, "the column or feature of the labels")
+    unit: str | None = flag(
+        None, "how texts are read; characters for builtin:languages", choices=UNITS_OF_TEXT
+    )
+    pooling: str = flag(
+        "attention+max",
+        "how one vector is made of all steps: mean, max, last, attention, or several joined by +",
+    )
+    attention_units: int = flag(50, "length of the hidden layer that weighs the steps")
+    embeddings: str | None = flag(
+        None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
+    )
+    freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
+    vector_words: int = flag(
+        10_000, "how many of the first words of --embeddings to know besides those of the data"
+    )
+    vector_deviation: float | None = flag(
+        None, "standard deviation of the numbers of --embeddings; 1/√length by default"
+    )
+    token_dimension: int | None = flag(
+        None, "length of a word's or character's embedding without --embeddings"
+    )
+    spelling: str = flag("none", "how a word's spelling is read", choices=SPELLINGS)
+    character_units: int = flag(50, "length of the vector of a word's spelling")
+    min_count: int | None = flag(None, "how often a word or character must occur to be known")
+    max_tokens: int | None = flag(
+        None, "how many words or characters of a text are read; a longer one loses its middle"
+    )
+    lowercase: bool | None = flag(
+        None, "look words up in small letters; not where characters are read, by default"
+    )
+    split_contractions: bool = flag(True, "split words as in the Penn Treebank: do n't")
+    dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
+    token_dropout: float = flag(0.0, "share of words or characters taken for unknown in training")
+    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped")
+    label_smoothing: float = flag(0.0, "share of probability spread over all labels in training")
+
+
+@dataclass
+class ClassifierData:
+    """The texts of a run."""
+
+    train: list[LabelledText]
+    validation: list[LabelledText]
+    test: list[LabelledText]
+    source: str
+
+    def sizes(self) -> dict[str, int]:
+        """The number of texts of each part."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {f"{name}_texts": len(part) for name, part in parts.items()}
+
+
+class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
+    """Trains a `TextClassifier`."""
+
+    name = "classifier"
+    description = "Train a classifier of texts."
+    config_class = ClassifierConfig
+    task_class = TextClassifier
+    unit = "tokens"  # words or characters
+    network_flags = (
+        "cell",
+        "units",
+        "depth",
+        "bidirectional",
+        "unit",
+        "pooling",
+        "attention_units",
+        "embeddings",
+        "freeze_embeddings",
+        "vector_words",
+        "vector_deviation",
+        "token_dimension",
+        "spelling",
+        "character_units",
+        "min_count",
+        "max_tokens",
+        "lowercase",
+        "split_contractions",
+    )
+
+    # === Data ===
+
+    def load_data(self, config: ClassifierConfig, *, hold_out: bool = True) -> ClassifierData:
+        """Read the data that the flags name.
+
+        Without `--validation`, it is the split of that name of a data set with splits, and for a
+        file a tenth of its texts, chosen by chance but always the same.
+        """
+        source = config.data or DEFAULT_DATA
+
+        def load(name: str, split: str) -> list[LabelledText]:
+            return load_texts(
+                data_path(name), split=split, text=config.text_column, label=config.label_column
+            )
+
+        rows, validation, test = load_parts(config, source, load)
+        if not validation and hold_out:
+            rows, validation = tenth_held_out(rows, source, "text")
+        return ClassifierData(rows, validation, test, source)
+
+    def with_defaults(self, config: ClassifierConfig, data: ClassifierData) -> ClassifierConfig:
+        unit = config.unit or ("characters" if data.source == DEFAULT_DATA else "words")
+        characters = unit == "characters"
+        return replace(
+            config,
+            data=data.source,
+            unit=unit,
+            units=config.units or (128 if characters else 100),
+            token_dimension=config.token_dimension or (64 if characters else 100),
+            epochs=config.epochs or (10 if characters else 8),
+            batch_size=config.batch_size or (64 if characters else 32),
+            learning_rate=config.learning_rate or 0.003,
+            min_count=config.min_count or (2 if characters else 1),
+            lowercase=not characters if config.lowercase is None else config.lowercase,
+        )
+
+    def check(self, model: TextClassifier, config: ClassifierConfig, data: ClassifierData) -> None:
+        """Labels that the classifier does not know fail now, not after an hour."""
+        known = model.inventory.tags
+        check_labels(data.train, known, data.source)
+        check_labels(data.validation, known, config.validation or data.source)
+        check_labels(data.test, known, config.test or data.source)
+
+    # === Model ===
+
+    def new_model(self, config: ClassifierConfig, data: ClassifierData) -> TextClassifier:
+        arguments: dict[str, Any] = {"token_dimension": config.token_dimension}
+        extra: list[str] = []
+        if config.embeddings:
+            if config.unit == "characters":
+                raise UsageError("--embeddings are vectors of words: --unit must be words.")
+            source = data_path(config.embeddings)
+            # Files of vectors have frequent words first; those of the training data are added.
+            extra = read_terms(source)[: config.vector_words]
+            arguments["token_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
+            arguments["train_tokens"] = not config.freeze_embeddings
+            arguments["normalize_digits"] = False  # the files have numbers as they are
+        model = TextClassifier.from_texts(
+            data.train,
+            min_count=filled(config.min_count),
+            extra_tokens=extra,
+            unit=config.unit,
+            cell=config.cell,
+            units=filled(config.units),
+            depth=config.depth,
+            bidirectional=config.bidirectional,
+            pooling=config.pooling,
+            attention_units=config.attention_units,
+            spelling=config.spelling,
+            character_units=config.character_units,
+            max_tokens=config.max_tokens,
+            lowercase=bool(config.lowercase),
+            split_contractions=config.split_contractions,
+            dropout=config.dropout,
+            token_dropout=config.token_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            layer_dropout=config.dropout if config.depth > 1 else 0.0,
+            label_smoothing=config.label_smoothing,
+            **arguments,
+        )
+        if config.embeddings:
+            vectors = read_vectors(source, model.vocabulary.terms).scaled()
+            matrix = vectors.matrix
+            if config.vector_deviation is not None:
+                matrix = matrix * (config.vector_deviation * matrix.shape[1] ** 0.5)
+            # Ids 0 and 1 are padding and the unknown word, which no file has.
+            model.set_word_vectors(np.pad(matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0)))
+        return model
+
+    def preset_overrides(self, config: ClassifierConfig) -> dict[str, Any]:
+        return {
+            "dropout": config.dropout,
+            "token_dropout": config.token_dropout,
+            "recurrent_dropout": config.recurrent_dropout,
+            "label_smoothing": config.label_smoothing,
+        }
+
+    def describe(
+        self, config: ClassifierConfig, data: ClassifierData, model: TextClassifier
+    ) -> str:
+        settings = model.settings
+        direction = "two directions" if settings["bidirectional"] else "one direction"
+        return (
+            f"{data.source}: {len(data.train)} texts to train on, {len(data.validation)} to "
+            f"validate, {len(data.test)} to test, {model.inventory.size} labels\n"
+            f"{settings['cell']} in {direction} over {settings['unit']}, {settings['units']} "
+            f"units, pooling {settings['pooling']}"
+        )
+
+    def plan(self, config: ClassifierConfig, data: ClassifierData, model: TextClassifier) -> Plan:
+        def fit(**options: Any) -> None:
+            model.fit(
+                data.train,
+                validation_data=data.validation,
+                batch_size=filled(config.batch_size),
+                seed=config.seed,
+                **options,
+            )
+
+        return Plan(
+            fit=fit,
+            steps=-(-len(data.train) // filled(config.batch_size)),
+            units=model.count_tokens([text.text for text in data.train]),
+            monitor="val_accuracy",
+            figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
+        )
+
+    # === Results ===
+
+    def measure(
+        self, model: TextClassifier, data: ClassifierData, config: ClassifierConfig
+    ) -> dict[str, dict[str, Any]]:
+        step = max(1, len(data.train) // _TRAIN_TEXTS_MEASURED)  # files are often sorted by label
+        parts = {"train": data.train[::step], "validation": data.validation, "test": data.test}
+        return {name: model.evaluate(part) if part else {} for name, part in parts.items()}
+
+    def draw(
+        self,
+        folder: RunFolder,
+        model: TextClassifier,
+        data: ClassifierData,
+        run: RunCallback,
+        config: ClassifierConfig,
+    ) -> None:
+        plots.learning_curves(
+            folder.plots / "learning_curves.png",
+            run.history,
+            losses={"loss": "training", "val_loss": "validation"},
+            figures={
+                "val_accuracy": "validation accuracy",
+                "val_f1_macro": "validation macro-averaged F1",
+            },
+            best_epoch=run.best_epoch,
+            figure_label="share (0 to 1)",
+        )
+        labels = list(model.inventory.tags)
+        answers = model.predict_labels([text.text for text in data.validation])
+        pairs = Counter(zip([text.label for text in data.validation], answers, strict=True))
+        counts = np.array([[pairs[right, answer] for answer in labels] for right in labels])
+        plots.confusion_matrix(
+            folder.plots / "confusion_matrix.png", labels, counts, "Texts of the validation data"
+        )
+        plots.type_scores(
+            folder.plots / "f1_by_label.png",
+            model.evaluate(data.validation)["types"],
+            "Texts by label, validation data",
+        )
+        shown = [text for text in _examples(data.validation, 400) if drawable(text.text)][:12]
+        if "attention" in poolings(model.settings["pooling"]) and shown:
+            attention_over_tokens(
+                folder.plots / "attention.png",
+                model.predict([text.text for text in shown], explain=True),
+                [text.label for text in shown],
+                joint=" " if model.settings["unit"] == "words" else "",
+            )
+
+    def show(
+        self,
+        console: Console,
+        model: TextClassifier,
+        data: ClassifierData,
+        metrics: Mapping[str, Any],
+    ) -> None:
+        part = next(name for name in ("test", "validation", "train") if metrics[name])
+        texts = getattr(data, part)
+        scores = metrics[part]
+        table = Table(title=f"{part} data, {len(texts)} texts", title_justify="left")
+        table.add_column("label")
+        for title in ("precision", "recall", "F1", "number"):
+            table.add_column(title, justify="right")
+        for label, row in scores["types"].items():
+            shares = [f"{100 * row[name]:.1f}" for name in ("precision", "recall", "f1")]
+            table.add_row(label, *shares, str(row["support"]))
+        console.print()
+        console.print(table)
+        for other in dict.fromkeys((part, "validation", "train")):
+            if metrics[other]:
+                row = metrics[other]
+                console.print(
+                    f"{other}: accuracy {100 * row['accuracy']:.2f} %, "
+                    f"macro-averaged F1 {100 * row['f1_macro']:.2f}",
+                    style="bold" if other == part else "",
+                    highlight=False,
+                )
+        console.print()
+        shown = _examples(texts, 8)
+        explain = "attention" in poolings(model.settings["pooling"])
+        answers = model.predict([text.text for text in shown], explain=explain)
+        for text, answer in zip(shown, answers, strict=True):
+            console.print(classified_text(text, answer, model.settings["unit"] == "words"))
+
+    # === Serving ===
+
+    def requests(self, model: TextClassifier, data: ClassifierData) -> list[dict[str, Any]]:
+        texts = [text.text for text in data.validation]
+        return [{"text": texts[begin : begin + 32]} for begin in range(0, len(texts), 32)]
+
+    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+        return int(response["lengths"].sum())
+
+
+def _examples(texts: list[LabelledText], count: int) -> list[LabelledText]:
+    """Texts of a length that fits a line or two, from all over the data."""
+    distinct = list(dict.fromkeys(texts))
+    fitting = [text for text in distinct if len(text.text) <= 120] or distinct
+    return fitting[:: max(1, len(fitting) // count)][:count]
+
+
+def classified_text(text: LabelledText, answer: Classification, words: bool = True) -> Text:
+    """A text with the answer to it, in colour where the console has colours.
+
+    Args:
+        text: the text with its right label.
+        answer: what the classifier says; with `tokens`, words with much attention stand out.
+        words: whether tokens are words; single characters are not made to stand out.
+
+    Returns:
+        The text, the answer with its probability, and the right label if it is another.
+    """
+    line = Text(text.text)
+    if words and answer.tokens:
+        even = 1 / len(answer.tokens)
+        for token in answer.tokens:
+            if token.weight > 1.5 * even:
+                line.stylize("bold", token.start, token.end)
+    right = answer.label == text.label
+    line.append(" → ")
+    line.append(f"{answer.label} {answer.score:.2f}", style="green" if right else "red")
+    if not right:
+        line.append(f" (right: {text.label})")
+    if words and answer.tokens:
+        most = sorted(answer.tokens, key=lambda token: -token.weight)[:2]
+        looked = ", ".join(f"{token.text} {token.weight:.2f}" for token in most)
+        line.append(f"  [{looked}]", style="dim")
+    return line
+
+
+SCRIPT = ClassifierScript()
+main = SCRIPT.main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,385 @@
+"""Trains an `EncoderDecoder`: translations, normal forms, or dates in ISO 8601.
+
+`python -m training.encoder_decoder` trains on dates in 28 languages, generated from Unicode's CLDR.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kerasrnn.data import TextPair, load_pairs
+from kerasrnn.zoo import EncoderDecoder
+from kerasrnn.zoo.encoder_decoder import UNITS
+from kerasrnn.zoo.encoder_decoder_network import ATTENTIONS
+from training import plots
+from training.alignment_plot import attention_maps
+from training.common import (
+    RunCallback,
+    RunFolder,
+    TrainingConfig,
+    UsageError,
+    data_path,
+    filled,
+    flag,
+    held_out,
+)
+from training.script import Plan, Script
+
+DEFAULT_DATA = "builtin:dates"
+
+# At most so many training pairs are measured at the end: the figure only shows overfitting.
+_TRAIN_PAIRS_MEASURED = 1000
+_LONGEST_DRAWN = 40
+
+
+@dataclass
+class EncoderDecoderConfig(TrainingConfig):
+    """The flags of `python -m training.encoder_decoder`."""
+
+    target: str | None = flag(
+        None, "the texts to write, a line for each line of --data; else a column of it"
+    )
+    validation_target: str | None = flag(None, "the same for --validation")
+    test_target: str | None = flag(None, "the same for --test")
+    source_column: int = flag(0, "the column of the texts to read, in a file of columns")
+    target_column: int = flag(1, "the column of the texts to write")
+    source_unit: str | None = flag(
+        None, "what texts are read in; characters for dates, else words", choices=UNITS
+    )
+    target_unit: str | None = flag(
+        None, "what texts are written in; characters for dates, else words", choices=UNITS
+    )
+    attention: str = flag("multiplicative", "how to look back at the source", choices=ATTENTIONS)
+    cell: str = flag(
+        "gru", "the recurrent cell", choices=("simple", "simplified_gru", "gru", "lstm")
+    )
+    source_dimension: int | None = flag(None, "length of a source piece's embedding")
+    target_dimension: int | None = flag(None, "length of a target piece's embedding")
+    min_count: int | None = flag(
+        None, "how often a piece must occur to be known; 2 for words of large data"
+    )
+    max_pieces: int | None = flag(None, "how many pieces are known at most, on either side")
+    lowercase: bool = flag(False, "look the source's pieces up in small letters")
+    dropout: float | None = flag(
+        None, "share of components dropped from embeddings, encoder and readout"
+    )
+    beam_size: int | None = flag(
+        None, "beginnings followed when the model is measured; 1 for characters, 5 for words"
+    )
+    length_penalty: float = flag(0.6, "how much a beam favours long texts; 0 for not at all")
+
+
+@dataclass
+class PairData:
+    """The pairs of a run."""
+
+    train: list[TextPair]
+    validation: list[TextPair]
+    test: list[TextPair]
+    source: str
+
+    def sizes(self) -> dict[str, int]:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {f"{name}_pairs": len(part) for name, part in parts.items()}
+
+
+class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
+    """Trains an `EncoderDecoder`."""
+
+    name = "encoder_decoder"
+    description = "Train a model that writes one text from another."
+    config_class = EncoderDecoderConfig
+    task_class = EncoderDecoder
+    unit = "pieces"
+    network_flags = (
+        "cell",
+        "units",
+        "depth",
+        "bidirectional",
+        "source_unit",
+        "target_unit",
+        "attention",
+        "source_dimension",
+        "target_dimension",
+        "min_count",
+        "max_pieces",
+        "lowercase",
+    )
+
+    # === Data ===
+
+    def load_data(self, config: EncoderDecoderConfig, *, hold_out: bool = True) -> PairData:
+        """Read the data that the flags name.
+
+        Without `--validation`, it is the split of that name of built-in data, and of a file the
+        pairs of a tenth of its sources, chosen by chance but always the same: of a source with
+        several targets, none is in both parts.
+        """
+        source = config.data or DEFAULT_DATA
+        builtin = source.startswith("builtin:")
+
+        def load(name: str, target: str | None, split: str) -> list[TextPair]:
+            return load_pairs(
+                data_path(name),
+                None if target is None else data_path(target),
+                split=split,
+                source_column=config.source_column,
+                target_column=config.target_column,
+            )
+
+        for part, text, target in (
+            ("validation", config.validation, config.validation_target),
+            ("test", config.test, config.test_target),
+        ):
+            if target and not text:
+                raise UsageError(f"--{part}-target needs --{part}, the texts to read.")
+            if text and config.target and not target and not text.startswith("builtin:"):
+                raise UsageError(
+                    f"--target says that data lies in two files: --{part} needs --{part}-target."
+                )
+        train = load(source, config.target, "train")
+        parts = {}
+        for part, text, target in (
+            ("validation", config.validation, config.validation_target),
+            ("test", config.test, config.test_target),
+        ):
+            if text:
+                parts[part] = load(text, target, part)
+            else:
+                parts[part] = load(source, None, part) if builtin else []
+        if not parts["validation"] and hold_out:
+            sources = list(dict.fromkeys(pair.source for pair in train))
+            if len(sources) < 2:
+                raise UsageError(
+                    f"{source} has one source: nothing can be held out. Use --validation."
+                )
+            chosen = set(held_out(sources, 0.1)[1])
+            parts["validation"] = [pair for pair in train if pair.source in chosen]
+            train = [pair for pair in train if pair.source not in chosen]
+        return PairData(train, parts["validation"], parts["test"], source)
+
+    def with_defaults(self, config: EncoderDecoderConfig, data: PairData) -> EncoderDecoderConfig:
+        dates = data.source.startswith("builtin:dates")
+        unit = "characters" if dates else "words"
+        source_unit = config.source_unit or unit
+        target_unit = config.target_unit or unit
+        many = len(data.train) > 10_000
+        # One alphabet, or several and thousands of Chinese characters.
+        letters = len({letter for pair in data.train for letter in pair.source})
+        if target_unit == "words":
+            units, dimensions = (256 if many else 128), (128, 128)
+        else:
+            units, dimensions = (64, (32, 16)) if letters <= 100 else (128, (64, 32))
+        if source_unit == "words":
+            dimensions = (128, dimensions[1])
+
+        return replace(
+            config,
+            data=data.source,
+            source_unit=source_unit,
+            target_unit=target_unit,
+            units=config.units or units,
+            source_dimension=config.source_dimension or dimensions[0],
+            target_dimension=config.target_dimension or dimensions[1],
+            epochs=config.epochs or (6 if dates else 12 if many else 20),
+            batch_size=config.batch_size or 64,
+            learning_rate=config.learning_rate or (0.004 if dates else 0.002),
+            min_count=config.min_count
+            or (2 if "words" in (source_unit, target_unit) and many else 1),
+            dropout=(0.0 if dates else 0.3) if config.dropout is None else config.dropout,
+            beam_size=config.beam_size or (5 if target_unit == "words" else 1),
+        )
+
+    # === Model ===
+
+    def new_model(self, config: EncoderDecoderConfig, data: PairData) -> EncoderDecoder:
+        return EncoderDecoder.from_pairs(
+            data.train,
+            source_unit=filled(config.source_unit),
+            target_unit=filled(config.target_unit),
+            min_count=filled(config.min_count),
+            max_pieces=config.max_pieces,
+            lowercase=config.lowercase,
+            attention=config.attention,
+            cell=config.cell,
+            units=filled(config.units),
+            depth=config.depth,
+            bidirectional=config.bidirectional,
+            source_dimension=filled(config.source_dimension),
+            target_dimension=filled(config.target_dimension),
+            dropout=filled(config.dropout),
+            layer_dropout=filled(config.dropout) if config.depth > 1 else 0.0,
+        )
+
+    def preset_overrides(self, config: EncoderDecoderConfig) -> dict[str, Any]:
+        return {"dropout": filled(config.dropout)}
+
+    def for_preset(
+        self, config: EncoderDecoderConfig, model: EncoderDecoder
+    ) -> EncoderDecoderConfig:
+        words = model.settings["target_unit"] == "words"
+        return replace(config, beam_size=config.beam_size or (5 if words else 1))
+
+    def describe(self, config: EncoderDecoderConfig, data: PairData, model: EncoderDecoder) -> str:
+        settings = model.settings
+        direction = "two directions" if settings["bidirectional"] else "one direction"
+        attention = settings["attention"] if settings["attention"] != "none" else "no"
+        return (
+            f"{data.source}: {len(data.train)} pairs to train on, {len(data.validation)} to "
+            f"validate, {len(data.test)} to test; from {len(model.source_vocabulary.terms)} "
+            f"{settings['source_unit']} to {len(model.target_vocabulary.terms)} "
+            f"{settings['target_unit']}\n"
+            f"{settings['cell']} in {direction}, {settings['units']} units, {attention} attention"
+        )
+
+    def plan(self, config: EncoderDecoderConfig, data: PairData, model: EncoderDecoder) -> Plan:
+        def fit(**options: Any) -> None:
+            model.fit(
+                data.train,
+                validation_data=data.validation,
+                batch_size=filled(config.batch_size),
+                seed=config.seed,
+                **options,
+            )
+
+        # Words have many right answers: a translation is judged by BLEU where that can be had.
+        words = model.settings["target_unit"] == "words"
+        by_bleu = words and importlib.util.find_spec("sacrebleu") is not None
+        return Plan(
+            fit=fit,
+            steps=-(-len(data.train) // filled(config.batch_size)),
+            units=model.count_target_pieces(data.train),
+            monitor="val_bleu" if by_bleu else "val_loss",
+            maximize=by_bleu,
+            figures={
+                "loss": "loss",
+                "val_loss": "val loss",
+                "val_exact_match": "val exact match",
+                "val_bleu": "val BLEU",
+            },
+        )
+
+    # === Results ===
+
+    def measure(
+        self, model: EncoderDecoder, data: PairData, config: EncoderDecoderConfig
+    ) -> dict[str, dict[str, Any]]:
+        parts = {
+            "train": data.train[:_TRAIN_PAIRS_MEASURED],
+            "validation": data.validation,
+            "test": data.test,
+        }
+        options: dict[str, Any] = {
+            "length_penalty": config.length_penalty,
+            "beam_size": filled(config.beam_size),
+        }
+        return {
+            name: model.evaluate(part, **options) if part else {} for name, part in parts.items()
+        }
+
+    def draw(
+        self,
+        folder: RunFolder,
+        model: EncoderDecoder,
+        data: PairData,
+        run: RunCallback,
+        config: EncoderDecoderConfig,
+    ) -> None:
+        words = model.settings["target_unit"] == "words"
+        plots.learning_curves(
+            folder.plots / "learning_curves.png",
+            run.history,
+            losses={"loss": "training", "val_loss": "validation"},
+            figures=(
+                {"val_bleu": "validation BLEU"}
+                if words and "val_bleu" in run.history[0]
+                else {"val_exact_match": "validation exact match"}
+            ),
+            best_epoch=run.best_epoch,
+            figure_label="BLEU" if words else "share (0 to 1)",
+        )
+        if model.settings["attention"] != "none":
+            texts = [pair.source for pair in _drawn(model, data.validation)]
+            attention_maps(folder.plots / "attention.png", model.align(texts))
+
+    def show(
+        self,
+        console: Console,
+        model: EncoderDecoder,
+        data: PairData,
+        metrics: Mapping[str, Any],
+    ) -> None:
+        names = {"loss": "loss", "exact_match": "exact match", "bleu": "BLEU"}
+        parts = [part for part in ("train", "validation", "test") if metrics[part]]
+        shown = [name for name in names if name in metrics[parts[-1]]]
+        table = Table(title="figures", title_justify="left")
+        table.add_column("data")
+        table.add_column("pairs", justify="right")
+        for name in shown:
+            table.add_column(names[name], justify="right")
+        for part in parts:
+            scores = metrics[part]
+            forms = {
+                "loss": f"{scores['loss']:.4f}",
+                "exact_match": f"{100 * scores['exact_match']:.2f} %",
+                "bleu": f"{scores.get('bleu', 0):.2f}",
+            }
+            count = len(getattr(data, part))
+            count = min(count, _TRAIN_PAIRS_MEASURED) if part == "train" else count
+            table.add_row(part, str(count), *(forms[name] for name in shown))
+        console.print()
+        console.print(table)
+        console.print()
+        pairs = getattr(data, parts[-1])
+        chosen = pairs[:: max(1, len(pairs) // 8)][:8]
+        for pair, answer in zip(chosen, model.predict([p.source for p in chosen]), strict=True):
+            right = answer == pair.target
+            note = "" if right else f"   (expected: {pair.target})"
+            console.print(
+                f"{pair.source}  →  {answer}{note}", highlight=False, markup=False, soft_wrap=True
+            )
+
+    # === Serving ===
+
+    def requests(self, model: EncoderDecoder, data: PairData) -> list[dict[str, Any]]:
+        texts = [pair.source for pair in data.validation]
+        return [{"text": texts[begin : begin + 32]} for begin in range(0, len(texts), 32)]
+
+    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+        return int(response["length"].sum())
+
+
+def _drawn(model: EncoderDecoder, pairs: Sequence[TextPair], count: int = 4) -> list[TextPair]:
+    """Pairs to draw: not too long, and in different scripts where there are several."""
+    sources = model.source_split([pair.source for pair in pairs]).row_lengths().numpy()
+    targets = model.target_split([pair.target for pair in pairs]).row_lengths().numpy()
+    fitting = [
+        pair
+        for pair, read, written in zip(pairs, sources, targets, strict=True)
+        if 4 <= read <= _LONGEST_DRAWN and written <= _LONGEST_DRAWN
+    ] or list(pairs)
+    by_script: dict[str, TextPair] = {}
+    for pair in fitting:
+        by_script.setdefault(_script_of(pair.source), pair)
+    chosen = list(by_script.values())
+    return [*chosen, *(pair for pair in fitting if pair not in chosen)][:count]
+
+
+def _script_of(text: str) -> str:
+    """The script of a text's first letter, such as LATIN or CYRILLIC."""
+    letters = (unicodedata.name(c, "").split(" ")[0] for c in text if c.isalpha())
+    return next(letters, "")
+
+
+SCRIPT = EncoderDecoderScript()
+main = SCRIPT.main
+
+if __name__ == "__main__":
+    main()
