@@ -120,19 +120,19 @@ class Music:
     """A data set of polyphonic music and its published figures, in nats a frame.
 
     Attributes:
-        key: letters by which a data set is known in a file of results, whatever it calls it.
+        name: what `benchmarks.music` calls the data set.
         title: the data set's name.
         published: figures by model, of the test part.
     """
 
-    key: str
+    name: str
     title: str
     published: Mapping[str, float]
 
 
 MUSIC = (
-    Music("jsb", "JSB Chorales", {"tanh": 9.10, "GRU": 8.54, "LSTM": 8.67}),
-    Music("nottingham", "Nottingham", {"tanh": 3.13, "GRU": 3.23, "LSTM": 3.20}),
-    Music("muse", "MuseData", {"tanh": 6.23, "GRU": 5.99, "LSTM": 6.23}),
-    Music("piano", "Piano-midi.de", {"tanh": 9.03, "GRU": 8.82, "LSTM": 9.03}),
+    Music("JSB_Chorales", "JSB Chorales", {"tanh": 9.10, "GRU": 8.54, "LSTM": 8.67}),
+    Music("Nottingham", "Nottingham", {"tanh": 3.13, "GRU": 3.23, "LSTM": 3.20}),
+    Music("MuseData", "MuseData", {"tanh": 6.23, "GRU": 5.99, "LSTM": 6.23}),
+    Music("Piano_midi", "Piano-midi.de", {"tanh": 9.03, "GRU": 8.82, "LSTM": 9.03}),
 )
