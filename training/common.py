@@ -545,7 +545,7 @@ class ProgressCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         logs = logs or {}
         self._shown = "  ".join(
-            f"{title} {float(logs[name]):.4f}"
+            f"{title} {_shown(float(logs[name]))}"
             for name, title in self.figures.items()
             if name in logs
         )
@@ -567,6 +567,11 @@ class ProgressCallback(keras.callbacks.Callback):
                 epoch=f"{self._epoch + 1}/{self.epochs}",
                 figures=self._shown,
             )
+
+
+def _shown(figure: float) -> str:
+    """Four decimals, or the first digits of what is smaller."""
+    return f"{figure:.1e}" if 0 < abs(figure) < 0.001 else f"{figure:.4f}"
 
 
 def fit_run(
