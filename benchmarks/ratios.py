@@ -120,7 +120,7 @@ AIMS = (
         "training step of an LSTM", "≥ 1.0× as fast as PyTorch",
         _of(TRAINING, "lstm"), PYTORCH, 1.0, 1.0,
         "PyTorch runs its LSTM on the CPU as one oneDNN primitive, which can keep the weights "
-        "packed; that a product of TensorFlow or XLA packs them at every step is likely, not measured.",
+        "packed; that a product of TensorFlow or XLA packs them at every step is likely.",
     ),
     Aim(
         "training step of a bidirectional LSTM",
