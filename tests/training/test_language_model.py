@@ -117,6 +117,7 @@ def test_a_preset_is_only_measured(finished, verse, tmp_path, capsys):
     assert "the cat" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_four_cells_in_one_picture(tmp_path, monkeypatch, capsys, no_export):
     monkeypatch.setattr(grew_up_in, "_SENTENCES", {"train": 20, "validation": 7, "test": 11})
     grew_up_in._all_splits.cache_clear()

@@ -5,7 +5,14 @@ import pytest
 from kerasrnn.zoo import LanguageModel, list_presets
 
 # Nats a character of a text, and what follows a prompt always with the likeliest character.
-PINNED: dict[str, tuple[str, float, str, str]] = {}
+PINNED: dict[str, tuple[str, float, str, str]] = {
+    "char_lm_python": (
+        "def main():\n    return None\n",
+        1.0376,
+        "import ",
+        "sys.platform.startswith('---------------",
+    ),
+}
 
 NAMES = [preset.name for preset in list_presets("LanguageModel")]
 
