@@ -25,7 +25,7 @@ def parse_chorales(
     transpose: bool = True,
     limit: int | None = None,
 ) -> list[np.ndarray]:
-    """Read Bach's chorales for soprano, alto, tenor and bass, about 390 of them.
+    """Read Bach's chorales for soprano, alto, tenor and bass, about 400 of them.
 
     They are part of the package music21, so that no network is needed. Only the voices are read;
     where they rest while instruments play, a beat of silence is left. Reading them takes a minute
