@@ -25,11 +25,12 @@ def parse_chorales(
     transpose: bool = True,
     limit: int | None = None,
 ) -> list[np.ndarray]:
-    """Read Bach's chorales for soprano, alto, tenor and bass, about 390 of them.
+    """Read Bach's chorales for soprano, alto, tenor and bass, about 400 of them.
 
-    They are part of the package music21, so that no network is needed. Reading them takes a minute
-    the first time; after that they come from a cache, in the folder `kerasrnn` of `XDG_CACHE_HOME`
-    (by default `~/.cache`).
+    They are part of the package music21, so that no network is needed. Only the voices are read;
+    where they rest while instruments play, a beat of silence is left. Reading them takes a minute
+    the first time; after that they come from a cache, in the folder `kerasrnn` of
+    `XDG_CACHE_HOME` (by default `~/.cache`).
 
     Args:
         split: `train` (eight of ten chorales), `validation` or `test` (one of ten each).
@@ -101,16 +102,31 @@ def _read(music21: Any, file: Path, frames_per_beat: int, transpose: bool) -> np
     roll = np.zeros((max((end for *_, end in spans), default=0), KEYS), np.uint8)
     for pitch, start, end in spans:
         roll[start:end, pitch - LOWEST_PITCH] = 1
-    return roll
+    return _without_interludes(roll, frames_per_beat)
+
+
+def _without_interludes(roll: np.ndarray, longest: int) -> np.ndarray:
+    """A roll whose silences last for so many frames at most, and that ends with a sound.
+
+    In some cantatas the voices rest for bars while the instruments play.
+    """
+    kept, silence = [], 0
+    for frame, sounds in enumerate(roll.any(axis=1)):
+        silence = 0 if sounds else silence + 1
+        if silence <= longest:
+            kept.append(frame)
+    roll = roll[kept]
+    return roll[: 1 + max(np.nonzero(roll.any(axis=1))[0], default=-1)]
 
 
 # === Cache ===
 
 
+# The number in the name is that of the way in which they are read: a new one begins a new cache.
 def _cache_file(music21: Any, frames_per_beat: int, transpose: bool) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     kind = "common-key" if transpose else "original-key"
-    name = f"chorales-music21-{music21.__version__}-{kind}-{frames_per_beat}.npz"
+    name = f"chorales-1-music21-{music21.__version__}-{kind}-{frames_per_beat}.npz"
     return Path(home) / "kerasrnn" / name
 
 

@@ -62,6 +62,16 @@ def test_frames_are_parts_of_a_beat(cache):
     assert (fine[::4] == coarse).mean() > 0.98
 
 
+def test_interludes_of_the_instruments_are_left_out():
+    roll = np.zeros((14, 88), np.uint8)
+    roll[[0, 2, 8, 10], [40, 41, 42, 43]] = 1
+    short = module._without_interludes(roll, 2)
+    assert [chord[0] - 61 if chord else None for chord in chords_of_roll(short)] == [
+        *(0, None, 1, None, None, 2, None, 3)
+    ]
+    assert len(module._without_interludes(np.zeros((5, 88), np.uint8), 2)) == 0
+
+
 def test_unknown_splits_are_named():
     for parse in (parse_chorales, parse_counterpoint):
         with pytest.raises(ValueError, match=r"Unknown split 'dev'. Expected one of"):
