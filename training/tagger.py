@@ -27,11 +27,11 @@ from training.common import (
     RunCallback,
     RunFolder,
     TrainingConfig,
-    UsageError,
     data_path,
     filled,
     flag,
-    held_out,
+    load_parts,
+    tenth_held_out,
 )
 from training.script import Plan, Script
 
@@ -146,20 +146,9 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             wanted = None if scheme == "none" else scheme
             return load_sentences(data_path(name), split=split, column=column, scheme=wanted)
 
-        rows = load(source, "train")
-        has_splits = source.startswith(("builtin:", "tfds:"))
-        validation = load(config.validation, "validation") if config.validation else []
-        test = load(config.test, "test") if config.test else []
-        if has_splits and not config.validation:
-            validation = _split_if_any(load, source, "validation")
-        if has_splits and not config.test:
-            test = _split_if_any(load, source, "test")
+        rows, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
-            if len(rows) < 2:
-                raise UsageError(
-                    f"{source} has one sentence: nothing can be held out. Use --validation."
-                )
-            rows, validation = held_out(rows, 0.1)
+            rows, validation = tenth_held_out(rows, source, "sentence")
         return TaggerData(rows, validation, test, scheme, source)
 
     def with_defaults(self, config: TaggerConfig, data: TaggerData) -> TaggerConfig:
@@ -380,15 +369,6 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
-
-
-def _split_if_any(load: Any, source: str, split: str) -> list[TaggedSentence]:
-    try:
-        return load(source, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return []
 
 
 def _plain_labels(tags: Sequence[str], single: bool) -> list[str]:
