@@ -48,6 +48,24 @@ PINNED = {
             "fruit/NOUN flies/VERB like/ADP a/DET banana/NOUN ./PUNCT"
         ),
     },
+    "slots_en_snips": {
+        "will it rain in Paris tomorrow": [
+            Entity("rain", "condition_description", 8, 12),
+            Entity("Paris", "city", 16, 21),
+            Entity("tomorrow", "timeRange", 22, 30),
+        ],
+        "add this song to my road trip playlist": [
+            Entity("song", "music_item", 9, 13),
+            Entity("my", "playlist_owner", 17, 19),
+            Entity("road trip", "playlist", 20, 29),
+        ],
+        "Play the new album by Björk on Spotify": [
+            Entity("new", "sort", 9, 12),
+            Entity("album", "music_item", 13, 18),
+            Entity("Björk", "artist", 22, 27),
+            Entity("Spotify", "service", 31, 38),
+        ],
+    },
 }
 
 # Scores of the first tags for "France" in the first text.
@@ -57,9 +75,17 @@ SCORES = {
     ],
     "ner_en_wnut17": [-1.2905, 0.8214, -0.7482, 1.7103, 7.0144, 0.2574, -0.9409, -1.069, -1.1517],
     "pos_en_ewt": [-0.0388, -2.9169, 0.0328, -5.4496, -4.8535, -7.0985, -2.2291, 4.2423, -2.6797],
+    "slots_en_snips": [-2.998, 0.5957, -0.4845, -4.3649, 6.3479, -1.6518, 2.2125, 13.0086, 2.8163],
 }
 
-LABELS: dict[str, dict[str, str]] = {}
+# Labels of whole texts.
+LABELS = {
+    "slots_en_snips": {
+        "will it rain in Paris tomorrow": "GetWeather",
+        "add this song to my road trip playlist": "AddToPlaylist",
+        "what time is Casablanca playing nearby": "SearchScreeningEvent",
+    }
+}
 
 
 @functools.cache
