@@ -309,7 +309,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         plots.learning_curves(
             folder.plots / "learning_curves.png",
             run.history,
-            losses={"loss": "training (with dropout)", "val_loss": "validation"},
+            losses={"loss": "training", "val_loss": "validation"},
             figures={f"val_{figure}": "validation"},
             best_epoch=run.best_epoch,
             figure_label=figure.replace("_", " "),
@@ -327,12 +327,18 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
     ) -> None:
         table = Table(title="figures", title_justify="left")
         names = [name for name in ("train", "validation", "test") if metrics[name]]
-        figures = [key for key, value in metrics[names[0]].items() if isinstance(value, float)]
+        figures = dict.fromkeys(
+            key
+            for name in names
+            for key, value in metrics[name].items()
+            if isinstance(value, float)
+        )
         table.add_column("data")
         for figure in figures:
             table.add_column("nats a token" if figure == "loss" else figure.replace("_", " "))
         for name in names:
-            table.add_row(name, *(f"{metrics[name][figure]:.4f}" for figure in figures))
+            part = metrics[name]
+            table.add_row(name, *(f"{part[key]:.4f}" if key in part else "" for key in figures))
         console.print()
         console.print(table)
         if data.sentences:

@@ -135,9 +135,7 @@ def test_fillers_grow_and_splits_are_apart():
     assert len(set(texts)) == len(texts)
     assert {row.clauses for row in rows["train"]} == set(TRAINED_CLAUSES)
     assert {row.clauses for row in rows["validation"]} == set(TRAINED_CLAUSES)
-    test = [
-        [row.distance for row in rows["test"] if row.clauses == n] for n in MEASURED_CLAUSES
-    ]
+    test = [[row.distance for row in rows["test"] if row.clauses == n] for n in MEASURED_CLAUSES]
     means = [sum(part) / len(part) for part in test]
     assert means == sorted(means)
     assert all(len(part) == 100 for part in test)

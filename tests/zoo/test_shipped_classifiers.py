@@ -1,4 +1,4 @@
-"""A few answers of each shipped classifier, pinned: they must not change from version to version."""
+"""A few answers of each shipped classifier, pinned: no new version may change them."""
 
 import json
 
