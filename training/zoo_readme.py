@@ -28,7 +28,11 @@ class Figure(NamedTuple):
 
 # The metrics of each class, first the one by which a preset is judged.
 _FIGURES: dict[str, dict[str, Figure]] = {
-    "SequenceTagger": {"f1": Figure("F1", 100), "accuracy": Figure("accuracy", 100)},
+    "SequenceTagger": {
+        "f1": Figure("F1", 100),
+        "accuracy": Figure("accuracy", 100, ".2f"),
+        "label_accuracy": Figure("accuracy of sentence labels", 100, ".2f"),
+    },
     "TextClassifier": {
         "accuracy": Figure("accuracy", 100),
         "f1_macro": Figure("macro-averaged F1", 100),
