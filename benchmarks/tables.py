@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,11 +238,13 @@ def _load(experiment: Experiment, results: Path) -> dict[str, Any] | None:
     return values if values["runs"] else None
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    header = (
-        *("task", "published", "aim", "ours", "reached", "parameters", "sequences", "seconds"),
-        "command",
-    )
+_HEADER = (
+    *("task", "published", "aim", "ours", "reached", "parameters", "sequences", "seconds"),
+    "command",
+)
+
+
+def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = _HEADER) -> str:
     marks = ["--:" if name in ("parameters", "sequences", "seconds") else "---" for name in header]
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, marks, *rows))
 
@@ -268,69 +270,43 @@ def _number(value: float | tuple[float, float]) -> str:
 
 
 def _music(results: Path) -> list[str]:
+    """One row for each data set and cell of `music.json`, which `benchmarks.music` writes."""
     path = results / "music.json"
-    found: dict[str, list[Mapping[str, Any]]] = {music.key: [] for music in MUSIC}
-    if path.is_file():
-        for key, record in _records(json.loads(path.read_text(encoding="utf-8"))):
-            for music in MUSIC:
-                if music.key in key.lower():
-                    found[music.key].append(record)
-                    break
-    header = ("data set", "published, test", "aim", "ours", "parameters", "command")
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
+    header = (
+        *("data set", "published (test)", "aim", "ours", "reached", "parameters", "seconds"),
+        "command, for one seed",
+    )
     rows = []
     for music in MUSIC:
         published = ", ".join(f"{model} {figure:.2f}" for model, figure in music.published.items())
-        aim = f"< {min(music.published.values()):.2f}"
-        for record in found[music.key] or [{}]:
-            ours = [_music_figure(record)] if record else ["not measured yet"]
-            parameters = record.get("parameters")
-            command = record.get("command")
+        best = min(music.published.values())
+        row = [music.title, published, f"< {best:.2f}"]
+        kinds: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for run in runs:
+            if run["dataset"] == music.name:
+                kinds.setdefault((run["cell"], run["outputs"]), []).append(run)
+        if not kinds:
+            rows.append([*row, "not measured yet", "", "", "", "`python -m benchmarks.music`"])
+        for (cell, outputs), group in kinds.items():
+            part = "test" if all("nll" in run["test"] for run in group) else "validation"
+            figures = [run[part]["nll"] for run in group]
             rows.append(
                 [
-                    music.title,
-                    published,
-                    aim,
-                    *ours,
-                    "" if parameters is None else _number(parameters),
-                    "" if command is None else f"`{command}`",
+                    *row,
+                    f"{cell}, {outputs} outputs {spread(figures)}, {part}",
+                    "yes" if statistics.fmean(figures) < best else "no",
+                    _number(statistics.fmean(run["parameters"] for run in group)),
+                    _number(round(statistics.fmean(run["seconds"] for run in group))),
+                    f"`{group[0]['command']}`",
                 ]
             )
-    lines = (header, ["---"] * len(header), *rows)
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    unit = "Nats a frame, summed over the 88 keys; the first frame of a piece is not predicted."
-    return [unit, table]
-
-
-def _records(values: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Whatever in a JSON file has an `nll`, with the names that stand above and beside it."""
-    if isinstance(values, list):
-        for value in values:
-            yield from _records(value, key)
-    elif isinstance(values, dict):
-        names = [values.get(name) for name in ("dataset", "data", "name", "title")]
-        key = " ".join([key, *(name for name in names if isinstance(name, str))])
-        parts = ("test", "validation")
-        if "nll" in values or any("nll" in (values.get(part) or ()) for part in parts):
-            yield key, values
-        else:
-            for name, value in values.items():
-                yield from _records(value, f"{key} {name}")
-
-
-def _music_figure(record: Mapping[str, Any]) -> str:
-    part = next((p for p in ("test", "validation") if "nll" in (record.get(p) or ())), None)
-    nll = record[part]["nll"] if part else record["nll"]
-    where = part or record.get("part") or record.get("split") or "validation"
-    kind = " ".join(str(record[name]) for name in ("cell", "outputs") if name in record)
-    if isinstance(nll, Mapping):
-        low = [nll.get(name) for name in ("mean", "spread", "seeds")]
-        text = f"{low[0]:.2f}" + (f" ± {low[1]:.2f}" if low[1] is not None else "")
-    elif isinstance(nll, list):
-        text = f"{statistics.fmean(nll):.2f}"
-        text += f" ± {statistics.stdev(nll):.2f} ({len(nll)} seeds)" if len(nll) > 1 else ""
-    else:
-        text = f"{nll:.2f}"
-    return f"{kind} {text} ({where})".strip()
+    note = (
+        "Nats a frame, summed over the 88 keys; the first frame of a piece is not predicted. The "
+        "published figures are of test pieces. Where ours are of validation pieces, by which the "
+        "best epoch was chosen, “reached” says no more than that they are lower."
+    )
+    return [note, _table(rows, header)]
 
 
 if __name__ == "__main__":

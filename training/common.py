@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrnn.cells import CELLS
+from kerasrnn.data import UnlabelledError
 from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.task import Task, versions
 
@@ -544,7 +545,7 @@ class ProgressCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         logs = logs or {}
         self._shown = "  ".join(
-            f"{title} {float(logs[name]):.4f}"
+            f"{title} {_shown(float(logs[name]))}"
             for name, title in self.figures.items()
             if name in logs
         )
@@ -566,6 +567,11 @@ class ProgressCallback(keras.callbacks.Callback):
                 epoch=f"{self._epoch + 1}/{self.epochs}",
                 figures=self._shown,
             )
+
+
+def _shown(figure: float) -> str:
+    """Four decimals, or the first digits of what is smaller."""
+    return f"{figure:.1e}" if 0 < abs(figure) < 0.001 else f"{figure:.4f}"
 
 
 def fit_run(
@@ -723,3 +729,60 @@ def held_out(items: Sequence[Any], share: float, seed: int = 0) -> tuple[list[An
     chosen = set(random.Random(seed).sample(range(len(items)), count))
     rest = [item for i, item in enumerate(items) if i not in chosen]
     return rest, [item for i, item in enumerate(items) if i in chosen]
+
+
+def load_parts(
+    config: TrainingConfig, source: str, load: Callable[[str, str], list[Any]]
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The parts of the data that the flags name.
+
+    Args:
+        config: the settings.
+        source: the data to train on. It has splits of its own if it is a `builtin:` or `tfds:` one.
+        load: reads a split, `load(source, split)`; a ValueError that tells of splits means that
+            there is none of that name.
+
+    Returns:
+        The training, validation and test part; the latter two are empty where the flags name none
+        and the source has none.
+    """
+    parts = [load(source, "train")]
+    for split, given in (("validation", config.validation), ("test", config.test)):
+        if given:
+            parts.append(load(given, split))
+        elif source.startswith(("builtin:", "tfds:")):
+            parts.append(_split_if_any(load, source, split))
+        else:
+            parts.append([])
+    train, validation, test = parts
+    return train, validation, test
+
+
+def _split_if_any(load: Callable[[str, str], list[Any]], source: str, split: str) -> list[Any]:
+    try:
+        return load(source, split)
+    except UnlabelledError:  # as in the test data of GLUE, whose labels are kept back
+        return []
+    except ValueError as error:
+        if "split" not in str(error):
+            raise
+        return []
+
+
+def tenth_held_out(rows: list[Any], source: str, what: str) -> tuple[list[Any], list[Any]]:
+    """Split off a tenth of the training data to validate with.
+
+    Args:
+        rows: the training data.
+        source: its name.
+        what: what one of them is, such as `sentence`.
+
+    Returns:
+        The rest, and the tenth.
+
+    Raises:
+        UsageError: if there is only one.
+    """
+    if len(rows) < 2:
+        raise UsageError(f"{source} has one {what}: nothing can be held out. Use --validation.")
+    return held_out(rows, 0.1)

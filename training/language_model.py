@@ -32,6 +32,7 @@ from training.common import (
     filled,
     flag,
     held_out,
+    load_parts,
 )
 from training.language_plots import accuracy_by_distance
 from training.script import Plan, Script
@@ -57,7 +58,7 @@ class LanguageModelConfig(TrainingConfig):
         None, "what is predicted; characters, or words for builtin:grew_up_in", choices=LEVELS
     )
     limit: int | None = flag(
-        None, "read at most so many characters of the training data, for builtin:python 2,500,000"
+        None, "read at most so many characters of the training data, for builtin:python 2,000,000"
     )
     by_line: bool = flag(False, "each line of a file is a text of its own")
     carry: bool | None = flag(
@@ -150,17 +151,10 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         def load(name: str, split: str) -> list[str]:
             return load_running_texts(data_path(name), split=split, by_line=config.by_line)
 
-        train = load(source, "train")
-        has_splits = source.startswith(("builtin:", "tfds:"))
-        validation = load(config.validation, "validation") if config.validation else []
-        test = load(config.test, "test") if config.test else []
-        if has_splits and not config.validation:
-            validation = _split_if_any(load, source, "validation")
-        if has_splits and not config.test:
-            test = _split_if_any(load, source, "test")
+        train, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
             train, validation = _last_tenth(train, source)
-        limit = config.limit or (2_500_000 if source == "builtin:python" else None)
+        limit = config.limit or (2_000_000 if source == "builtin:python" else None)
         if limit is not None:
             train = _first(train, limit)
             # What is measured is read one token after the other: a tenth of it is enough.
@@ -190,11 +184,11 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             data=data.source,
             level=level,
             carry=carry,
-            limit=given(config.limit, 2_500_000 if python else None),
+            limit=given(config.limit, 2_000_000 if python else None),
             units=given(config.units, 64 if sentences else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),
-            epochs=given(config.epochs, 10 if sentences else 15 if few else 3),
+            epochs=given(config.epochs, 24 if sentences else 15 if few else 3),
             batch_size=given(config.batch_size, 32 if sentences else 64),
             learning_rate=given(config.learning_rate, 0.01 if sentences else 0.003),
             recurrent_dropout=given(config.recurrent_dropout, 2 * dropout / 3),
@@ -246,8 +240,9 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
                 ("test", "to test"),
             )
         )
+        known = model.text_units.size - 2  # without the boundary and the unknown one
         return (
-            f"{data.source}: {parts}, {model.text_units.size} {model.settings['level']}\n"
+            f"{data.source}: {parts}, {known} {model.settings['level']}\n"
             f"{config.cell}, {config.depth} × {config.units} units"
         )
 
@@ -314,7 +309,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         plots.learning_curves(
             folder.plots / "learning_curves.png",
             run.history,
-            losses={"loss": "training (with dropout)", "val_loss": "validation"},
+            losses={"loss": "training", "val_loss": "validation"},
             figures={f"val_{figure}": "validation"},
             best_epoch=run.best_epoch,
             figure_label=figure.replace("_", " "),
@@ -332,12 +327,18 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
     ) -> None:
         table = Table(title="figures", title_justify="left")
         names = [name for name in ("train", "validation", "test") if metrics[name]]
-        figures = [key for key, value in metrics[names[0]].items() if isinstance(value, float)]
+        figures = dict.fromkeys(
+            key
+            for name in names
+            for key, value in metrics[name].items()
+            if isinstance(value, float)
+        )
         table.add_column("data")
         for figure in figures:
             table.add_column("nats a token" if figure == "loss" else figure.replace("_", " "))
         for name in names:
-            table.add_row(name, *(f"{metrics[name][figure]:.4f}" for figure in figures))
+            part = metrics[name]
+            table.add_row(name, *(f"{part[key]:.4f}" if key in part else "" for key in figures))
         console.print()
         console.print(table)
         if data.sentences:
@@ -490,15 +491,6 @@ def _draw_distances(path: Path, curves: Mapping[str, Sequence[Mapping[str, float
         chance=1 / len(speakers()),
         title="“I grew up in France …, therefore I speak ___”",
     )
-
-
-def _split_if_any(load: Any, source: str, split: str) -> list[str]:
-    try:
-        return load(source, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return []
 
 
 def _last_tenth(texts: list[str], source: str) -> tuple[list[str], list[str]]:

@@ -56,6 +56,7 @@ class Generated:
         length: the length by default; None where the task has none to choose.
         sequences: how many sequences an epoch has.
         fixed: whether it is the same sequences in each epoch.
+        chrono: for how many times the length the gates' biases are made; 0 for plain biases.
         published: figures to compare with, by what to call them, for the lengths given.
     """
 
@@ -77,6 +78,9 @@ TASKS: dict[str, Generated] = {
     "adding": Generated(
         make=lambda count, length, seed: adding(count, length=length, seed=seed),
         length=100,
+        epochs=16,
+        learning_rate=0.01,
+        chrono=1,
         published={
             600: {
                 f"{_BAI}, RNN": 0.177,
@@ -91,7 +95,8 @@ TASKS: dict[str, Generated] = {
         length=50,
         cell="simplified_gru",
         units=84,
-        learning_rate=0.01,
+        epochs=30,
+        learning_rate=0.03,
         chrono=3,
         published={
             1000: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -101,8 +102,8 @@ def loss_by_sequences(
     axes = figure.subplots()
     for (title, values), colour in zip(losses.items(), _colours(len(losses)), strict=True):
         axes.plot(sequences, values, label=title, color=colour)
-    styles = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-    for (title, value), style in zip(lines.items(), styles, strict=False):
+    styles = itertools.cycle(("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4))))
+    for (title, value), style in zip(lines.items(), styles):  # noqa: B905
         axes.axhline(
             value, color=_GREY, linestyle=style, linewidth=1, label=f"{title}: {value:.3g}"
         )

@@ -27,11 +27,11 @@ from training.common import (
     RunCallback,
     RunFolder,
     TrainingConfig,
-    UsageError,
     data_path,
     filled,
     flag,
-    held_out,
+    load_parts,
+    tenth_held_out,
 )
 from training.script import Plan, Script
 
@@ -62,9 +62,11 @@ class TaggerConfig(TrainingConfig):
         None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
-    scale_embeddings: bool = flag(True, "make --embeddings as wide as embeddings that are new")
     vector_words: int = flag(
         20_000, "how many of the first words of --embeddings to know besides those of the data"
+    )
+    vector_deviation: float | None = flag(
+        None, "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read"
     )
     word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
     character_units: int = flag(50, "length of the vector of a word's spelling")
@@ -118,8 +120,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "character_width",
         "embeddings",
         "freeze_embeddings",
-        "scale_embeddings",
         "vector_words",
+        "vector_deviation",
         "min_count",
         "sentence_labels",
         "split_contractions",
@@ -144,20 +146,9 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             wanted = None if scheme == "none" else scheme
             return load_sentences(data_path(name), split=split, column=column, scheme=wanted)
 
-        rows = load(source, "train")
-        has_splits = source.startswith(("builtin:", "tfds:"))
-        validation = load(config.validation, "validation") if config.validation else []
-        test = load(config.test, "test") if config.test else []
-        if has_splits and not config.validation:
-            validation = _split_if_any(load, source, "validation")
-        if has_splits and not config.test:
-            test = _split_if_any(load, source, "test")
+        rows, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
-            if len(rows) < 2:
-                raise UsageError(
-                    f"{source} has one sentence: nothing can be held out. Use --validation."
-                )
-            rows, validation = held_out(rows, 0.1)
+            rows, validation = tenth_held_out(rows, source, "sentence")
         return TaggerData(rows, validation, test, scheme, source)
 
     def with_defaults(self, config: TaggerConfig, data: TaggerData) -> TaggerConfig:
@@ -228,8 +219,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         )
         if config.embeddings:
             vectors = read_vectors(source, tagger.vocabulary.terms)
-            if config.scale_embeddings:
-                vectors = vectors.scaled()
+            if config.vector_deviation != 0:
+                vectors = vectors.scaled(config.vector_deviation)
             # Ids 0 and 1 are padding and the unknown word, which no file has.
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
@@ -378,15 +369,6 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
-
-
-def _split_if_any(load: Any, source: str, split: str) -> list[TaggedSentence]:
-    try:
-        return load(source, split)
-    except ValueError as error:
-        if "split" not in str(error):
-            raise
-        return []
 
 
 def _plain_labels(tags: Sequence[str], single: bool) -> list[str]:

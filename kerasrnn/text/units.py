@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -49,8 +49,8 @@ class TextUnits(TextLayer):
         **kwargs: `name` and other arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: an unknown level, terms that do not fit it, or `lowercase` for another level
-            than words.
+        ValueError: an unknown level, terms that do not fit it, or `lowercase` for
+            another level than words.
 
     Example:
 
@@ -144,8 +144,8 @@ class TextUnits(TextLayer):
         counts: Counter[str] = Counter()
         if level == "words":
             empty = cls([], "words", lowercase)
-            for text in texts:
-                words = empty.split(tf.constant([text])).flat_values
+            for part in in_parts(list(texts)):
+                words = empty.split(tf.constant(part, tf.string)).flat_values
                 counts.update(word.decode() for word in words.numpy())
         else:
             for text in texts:
@@ -312,6 +312,17 @@ def _vector(texts: Any) -> tf.Tensor:
     if isinstance(texts, tf.RaggedTensor) or texts.shape.rank != 1:
         raise ValueError(f"Argument 'texts' must have shape (batch,). Received {texts.shape}.")
     return texts
+
+
+def in_parts(texts: Sequence[str], most: int = 1024) -> Iterator[Sequence[str]]:
+    """Texts some at a time: a call of TensorFlow for each of many short ones would take long.
+
+    Args:
+        texts: the texts.
+        most: how many are in a part at most.
+    """
+    for begin in range(0, len(texts), most):
+        yield texts[begin : begin + most]
 
 
 def plain_texts(texts: Sequence[str | bytes]) -> list[str]:

@@ -214,7 +214,6 @@ class EncoderDecoder(Task):
             autograph=False,
         )
         self._loss_function = tf.function(self._summed_loss, reduce_retracing=True, autograph=False)
-        self._validation: list[TextPair] | None = None
 
     @classmethod
     def from_pairs(
@@ -359,23 +358,15 @@ class EncoderDecoder(Task):
         if seed is None and shuffle:
             seed = random.randrange(2**31)
         batches = PairBatches(self._encode(pairs), batch_size, seed if shuffle else None)
-        kept = None
-        if validation is not None:
-            # Keras wants a dataset here; `evaluate` below takes the pairs themselves.
-            kept = PairBatches(self._encode(validation[:1]), 1, None).dataset()
-        self._validation = validation
-        try:
-            return super().fit(
-                batches.dataset(),
-                epochs=epochs,
-                initial_epoch=initial_epoch,
-                validation_data=kept,
-                callbacks=[batches, *(callbacks or [])],
-                verbose=verbose,
-                shuffle=False,  # the dataset has its own order
-            )
-        finally:
-            self._validation = None
+        return self._fit(
+            batches.dataset(),
+            validation=validation,
+            sample=lambda kept: PairBatches(self._encode(kept[:1]), 1, None).dataset(),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[batches, *(callbacks or [])],
+            verbose=verbose,
+        )
 
     def evaluate(
         self,
@@ -412,11 +403,8 @@ class EncoderDecoder(Task):
         >>> sorted(model.evaluate([("one", "1")]))
         ['bleu', 'exact_match', 'loss']
         """
-        if kwargs.get("_use_cached_eval_dataset") and self._validation is not None:
+        if self._is_validating(kwargs):
             return self._measure(self._validation, batch_size or 64, 1, 0.0)
-        unknown = sorted(set(kwargs) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
         return self._measure(_checked(x, y, "x"), batch_size, beam_size, length_penalty)
 
     def _measure(

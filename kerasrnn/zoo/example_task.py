@@ -25,10 +25,6 @@ class ExampleTask(Task):
         **kwargs: passed to `Task`.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._validation: list[Any] | None = None
-
     def _checked_examples(self, x: Any, y: Any, argument: str) -> list[Any]:
         """The examples, or a ValueError that names `argument`."""
         raise NotImplementedError
@@ -66,34 +62,23 @@ class ExampleTask(Task):
         if seed is None and shuffle:
             seed = random.randrange(2**31)
         batches = EpochBatches(self._encode(examples), batch_size, seed if shuffle else None)
-        kept = None
-        if validation is not None:
-            # Keras wants a dataset here; `evaluate` below takes the examples themselves.
-            kept = EpochBatches(self._encode(validation[:1]), 1, None).dataset()
-        self._validation = validation
-        try:
-            return super().fit(
-                batches.dataset(),
-                epochs=epochs,
-                initial_epoch=initial_epoch,
-                validation_data=kept,
-                callbacks=[batches, *(callbacks or [])],
-                verbose=verbose,
-                shuffle=False,  # the dataset has its own order
-            )
-        finally:
-            self._validation = None
+        return self._fit(
+            batches.dataset(),
+            validation=validation,
+            sample=lambda kept: EpochBatches(self._encode(kept[:1]), 1, None).dataset(),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[batches, *(callbacks or [])],
+            verbose=verbose,
+        )
 
     def evaluate(
         self, x: Any, y: Any = None, *, batch_size: int = 64, **kwargs: Any
     ) -> dict[str, Any]:
         """Measure; see the subclass."""
-        if kwargs.get("_use_cached_eval_dataset") and self._validation is not None:
+        if self._is_validating(kwargs):
             scores = self._measure(self._validation, batch_size or 64)
             return {name: value for name, value in scores.items() if name != "types"}
-        unknown = sorted(set(kwargs) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
         return self._measure(self._checked_examples(x, y, "x"), batch_size)
 
 

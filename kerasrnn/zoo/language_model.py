@@ -17,7 +17,7 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.serving import Signature
-from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, plain_texts
+from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts, plain_texts
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
 from kerasrnn.zoo.language_network import LanguageNetwork
@@ -170,7 +170,7 @@ class LanguageModel(Task):
         # The inputs of a task are strings; ids and states must not be made such.
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "level": level,
             "cell": cell,
             "units": units,
@@ -230,7 +230,6 @@ class LanguageModel(Task):
             self._sample, texts, tf.TensorSpec((None,), tf.int64), real, whole, real, whole
         )
         self._beam_functions: dict[int, Any] = {}
-        self._validation: _Validation | None = None
         self._carried = _Carried()
 
     @classmethod
@@ -367,11 +366,9 @@ class LanguageModel(Task):
         check_positive("batch_size", batch_size)
         check_positive("segment_length", segment_length)
         encoded = self._encode(x, "x")
-        kept = None
+        validation = None
         if validation_data is not None:
-            self._validation = _Validation(self._encode(validation_data, "validation_data"), carry)
-            # Keras wants a dataset here; `evaluate` below takes the texts themselves.
-            kept = tf.data.Dataset.from_tensors(0)
+            validation = _Validation(self._encode(validation_data, "validation_data"), carry)
         if not self.compiled:
             self.compile()
         if seed is None and shuffle:
@@ -386,17 +383,16 @@ class LanguageModel(Task):
         else:
             batches = TextBatches(encoded, batch_size, seed)
         try:
-            return super().fit(
+            return self._fit(
                 batches.dataset(),
+                validation=validation,
+                sample=lambda kept: tf.data.Dataset.from_tensors(0),
                 epochs=epochs,
                 initial_epoch=initial_epoch,
-                validation_data=kept,
                 callbacks=[batches, *(callbacks or [])],
                 verbose=verbose,
-                shuffle=False,  # the dataset has its own order
             )
         finally:
-            self._validation = None
             self._carried.states = []
             self.train_function = None  # it belongs to these states
 
@@ -482,12 +478,9 @@ class LanguageModel(Task):
         >>> sorted(model.evaluate("abba"))
         ['bits_per_char', 'loss', 'perplexity']
         """
-        if kwargs.get("_use_cached_eval_dataset") and self._validation is not None:
+        if self._is_validating(kwargs):
             texts, carry = self._validation.texts, self._validation.carry
             return self._measure(texts, carry, 256, max(batch_size or 1, 32))
-        unknown = sorted(set(kwargs) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
         check_positive("batch_size", batch_size)
         if context is not None:
             check_positive("context", context)
@@ -996,10 +989,10 @@ class LanguageModel(Task):
     def _encode(self, x: Any, argument: str) -> list[np.ndarray]:
         texts = _texts(x, argument, single=True)
         encoded = []
-        for text in texts:
-            ids = self.text_units(tf.constant([text], tf.string)).flat_values.numpy()
-            if len(ids):
-                encoded.append(ids)
+        for part in in_parts(texts):
+            ids = self.text_units(tf.constant(part, tf.string))
+            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+            encoded += [row for row in rows if len(row)]
         if not encoded:
             raise ValueError(f"`{argument}` must hold a text that is not empty.")
         return encoded

@@ -150,7 +150,6 @@ class MemoryModel(Task):
         self._scores_function = tf.function(
             self._scores, input_signature=[self._sequences_spec()], autograph=False
         )
-        self._validation: MemoryExamples | None = None
 
     @property
     def input_dtype(self) -> str:  # type: ignore[override]
@@ -350,24 +349,16 @@ class MemoryModel(Task):
             x = _endless(examples, batch_size, seed if shuffle else None, initial_epoch)
         if not self.compiled:
             self.compile()
-        kept = None
-        if validation is not None:
-            # Keras wants a dataset here; `evaluate` below takes the examples themselves.
-            kept = validation[:1].dataset(1)
-        self._validation = validation
-        try:
-            return super().fit(
-                x,
-                epochs=epochs,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_data=kept,
-                callbacks=list(callbacks or []),
-                verbose=verbose,
-                shuffle=False,  # the dataset has its own order
-            )
-        finally:
-            self._validation = None
+        return self._fit(
+            x,
+            validation=validation,
+            sample=lambda kept: kept[:1].dataset(1),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=list(callbacks or []),
+            verbose=verbose,
+        )
 
     def evaluate(
         self, x: Any, y: Any = None, *, batch_size: int = 256, **kwargs: Any
@@ -402,11 +393,8 @@ class MemoryModel(Task):
         >>> sorted(model.evaluate(examples))
         ['accuracy', 'loss', 'solved']
         """
-        if kwargs.get("_use_cached_eval_dataset") and self._validation is not None:
+        if self._is_validating(kwargs):
             return self._measure(self._validation, batch_size or 256)
-        unknown = sorted(set(kwargs) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
         return self._measure(self._checked(x, y), batch_size)
 
     def _measure(self, examples: MemoryExamples, batch_size: int) -> dict[str, float]:

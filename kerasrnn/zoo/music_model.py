@@ -140,7 +140,6 @@ class MusicModel(Task):
             ],
             autograph=False,
         )
-        self._validation: list[np.ndarray] | None = None
 
     # === Network ===
 
@@ -261,23 +260,15 @@ class MusicModel(Task):
         batches = MusicBatches(
             rolls, batch_size, chunk, seed if shuffle else None, transpose if shuffle else 0
         )
-        kept = None
-        if validation is not None:
-            # Keras wants a dataset here; `evaluate` below takes the pieces themselves.
-            kept = MusicBatches(validation[:1], 1, chunk, None).dataset()
-        self._validation = validation
-        try:
-            return super().fit(
-                batches.dataset(),
-                epochs=epochs,
-                initial_epoch=initial_epoch,
-                validation_data=kept,
-                callbacks=[batches, *(callbacks or [])],
-                verbose=verbose,
-                shuffle=False,  # the dataset has its own order
-            )
-        finally:
-            self._validation = None
+        return self._fit(
+            batches.dataset(),
+            validation=validation,
+            sample=lambda kept: MusicBatches(kept[:1], 1, chunk, None).dataset(),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[batches, *(callbacks or [])],
+            verbose=verbose,
+        )
 
     def evaluate(
         self, x: Any, y: None = None, *, batch_size: int = 32, **kwargs: Any
@@ -306,11 +297,8 @@ class MusicModel(Task):
         >>> sorted(MusicModel(units=8, nade_units=4).evaluate(pieces))
         ['loss', 'nll']
         """
-        if kwargs.get("_use_cached_eval_dataset") and self._validation is not None:
+        if self._is_validating(kwargs):
             return self._measure(self._validation, batch_size or 32)
-        unknown = sorted(set(kwargs) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
         if y is not None:
             raise ValueError("`y` must be None: what is measured is which chord comes next in `x`.")
         return self._measure(_pieces(x, "x", shortest=2), batch_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -86,6 +86,48 @@ class Task(keras.Model):
         optimizer = keras.optimizers.deserialize(config["optimizer"])
         self.compile(optimizer, jit_compile=config["jit_compile"])
         self.optimizer.build(self.trainable_variables)
+
+    _validation: Any = None
+
+    def _fit(
+        self, dataset: Any, *, validation: Any, sample: Callable[[Any], Any], **options: Any
+    ) -> keras.callbacks.History:
+        """`keras.Model.fit`, and after each epoch what `evaluate` says of `validation` in the logs.
+
+        Args:
+            dataset: batches, in their own order.
+            validation: what `evaluate` finds in `_validation` when Keras calls it; None for none.
+            sample: makes a dataset of it for Keras, which wants one to validate with but sees no
+                more of it than that it is there.
+            **options: passed on.
+        """
+        self._validation = validation
+        try:
+            return keras.Model.fit(
+                self,
+                dataset,
+                validation_data=None if validation is None else sample(validation),
+                shuffle=False,
+                **options,
+            )
+        finally:
+            self._validation = None
+
+    def _is_validating(self, keywords: Mapping[str, Any]) -> bool:
+        """Whether Keras calls `evaluate`, to validate while training, and not a user.
+
+        Args:
+            keywords: what `evaluate` got besides its own arguments.
+
+        Raises:
+            TypeError: if a user gives a keyword that it does not know.
+        """
+        if keywords.get("_use_cached_eval_dataset") and self._validation is not None:
+            return True
+        unknown = sorted(set(keywords) - {"verbose", "return_dict"})
+        if unknown:
+            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
+        return False
 
     # === Presets ===
 

@@ -161,18 +161,25 @@ def test_a_row_is_measured_run_by_run_and_goes_on(tmp_path, monkeypatch):
     assert len(values["runs"]) == 2  # the second one is not done
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"runs": [{"dataset": "JSB_Chorales.mat", "test": {"nll": 8.0}}]},
-        [{"data": "JSB Chorales", "outputs": "independent", "validation": {"nll": [7.9, 8.1]}}],
-        {"jsb": {"independent": {"nll": {"mean": 8.0, "spread": 0.1}, "parameters": 2000}}},
-    ],
-)
-def test_files_of_music_of_many_shapes_are_read(tmp_path, values):
-    (tmp_path / "music.json").write_text(json.dumps(values))
+def test_music_has_a_row_for_each_cell(tmp_path):
+    def made(cell: str, seed: int, nll: float) -> dict:
+        run = {"dataset": "JSB_Chorales", "cell": cell, "outputs": "independent", "seed": seed}
+        figures = {"validation": {"nll": nll}, "test": {}, "parameters": 2000, "seconds": 3.2}
+        return {**run, **figures, "command": f"python -m training.music --seed {seed}"}
+
+    runs = [made("gru", 1, 8.0), made("gru", 2, 8.2), made("simple", 1, 9.5)]
+    (tmp_path / "music.json").write_text(json.dumps({"runs": runs}))
     text = tables.render(tmp_path)
-    assert "8.00" in line(text, "JSB Chorales")[3]
+    rows = [
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in text.splitlines()
+        if row.startswith("| JSB Chorales")
+    ]
+    assert [row[3:7] for row in rows] == [
+        ["gru, independent outputs 8.1 ± 0.141 (2 seeds), validation", "yes", "2,000", "3"],
+        ["simple, independent outputs 9.5 (1 seed), validation", "no", "2,000", "3"],
+    ]
+    assert rows[0][7] == "`python -m training.music --seed 1`"
     assert line(text, "Nottingham")[3] == "not measured yet"
     assert len(MUSIC) == 4
 
