@@ -192,7 +192,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             source_dimension=config.source_dimension or dimensions[0],
             target_dimension=config.target_dimension or dimensions[1],
             epochs=config.epochs or (6 if dates else 12 if many else 20),
-            batch_size=config.batch_size or 64,
+            # Of few pairs, small batches make steps enough.
+            batch_size=config.batch_size or (64 if many else 16),
             learning_rate=config.learning_rate or (0.004 if dates else 0.002),
             min_count=config.min_count
             or (2 if "words" in (source_unit, target_unit) and many else 1),

@@ -119,12 +119,9 @@ class EncoderDecoder(Task):
     Example:
 
     >>> from kerasrnn.zoo import EncoderDecoder
-    >>> pairs = [("one", "1"), ("two", "2"), ("three", "3")]
-    >>> model = EncoderDecoder.from_pairs(pairs, units=16)
-    >>> model.compile("adam")
-    >>> history = model.fit(pairs, epochs=2, verbose=0)
-    >>> len(model.predict(["one", "two"]))
-    2
+    >>> model = EncoderDecoder.from_preset("date_en_iso")
+    >>> model.predict(["4th of March 2020", "Tuesday, May 5, 2026"])
+    ['2020-03-04', '2026-05-05']
     """
 
     vocabulary_arguments = ("source_pieces", "target_pieces")
@@ -480,8 +477,8 @@ class EncoderDecoder(Task):
 
         >>> from kerasrnn.zoo import EncoderDecoder
         >>> model = EncoderDecoder.from_preset("date_en_iso")
-        >>> model.predict(["4th of March 2020", "Tuesday, May 5, 2026"])
-        ['2020-03-04', '2026-05-05']
+        >>> model.predict(["4th of March 2020"], beam_size=4)
+        ['2020-03-04']
         """
         check_positive("beam_size", beam_size)
         if beam_size > 1:

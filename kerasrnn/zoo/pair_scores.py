@@ -11,7 +11,8 @@ def pair_scores(references: Sequence[str], answers: Sequence[str]) -> dict[str, 
 
     BLEU (Papineni et al. 2002) is that of sacrebleu (Post 2018) over the whole corpus, with one
     reference for each text, cased, in words as WMT counts them (13a), or in characters where no
-    reference has a space, as in dates, Chinese or Japanese.
+    reference has a space, as in dates, Chinese or Japanese. N-grams are counted up to 4, or up to
+    the length of the longest reference if that is less.
 
     Args:
         references: the texts expected.
@@ -47,9 +48,10 @@ def pair_scores(references: Sequence[str], answers: Sequence[str]) -> dict[str, 
         )
         return scores
     in_words = any(" " in reference for reference in references)
+    longest = max(len(text.split() if in_words else text) for text in references)
     metric = sacrebleu.BLEU(
         tokenize="13a" if in_words else "char",
-        effective_order=True,  # texts of two or three pieces have no longer n-grams to count
+        max_ngram_order=max(1, min(4, longest)),
         force=True,  # whether texts look tokenised is none of its business
     )
     return {**scores, "bleu": metric.corpus_score(list(answers), [list(references)]).score}

@@ -16,7 +16,11 @@ PINNED = {
     "2020/03/14": "2020-03-14",
     "THE 22ND OF SEPT 1969": "1969-09-22",
     "Sunday 11 November 1918": "1918-11-11",
+    "Tuesday, 5th of May 2026": "2026-05-05",
+    "Dec 31, 1999": "1999-12-31",
 }
+# Of the answer to "14 March 2065".
+LOG_PROBABILITY = -0.00148
 
 
 @pytest.fixture(scope="module")
