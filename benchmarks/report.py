@@ -82,6 +82,7 @@ def markdown(results: Results) -> str:
         _origin(results),
         "## Aims and what was measured",
         _aims(results),
+        *_reasons(results),
         HOW_TO_READ.format(
             rounds=results.settings["rounds"], spread=spread(list(results.records.values()))
         ),
@@ -128,6 +129,15 @@ def _aims(results: Results) -> str:
             rows.append([aim.measure, against, *_measured(found), ""])
     header = ["measure", "aim", "mean ratio", "least ratio", "reached"]
     return _markdown_table(header, rows, numbers=(2,))
+
+
+def _reasons(results: Results) -> list[str]:
+    """A list of why aims were not reached, none if all were."""
+    missed = [aim for aim in AIMS if aim.why and outcome(results, aim).met is False]
+    if not missed:
+        return []
+    lines = [f"- {aim.measure}, {aim.wanted}: {aim.why}" for aim in missed]
+    return ["Why aims were not reached:", "\n".join(lines)]
 
 
 def _measured(found: Outcome) -> list[str]:

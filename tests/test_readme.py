@@ -54,10 +54,10 @@ def test_the_two_commands_are_those_that_ci_runs():
         assert f'readme_command "{command}"\n' in script
 
 
-def test_every_flag_of_the_script_is_in_the_table_and_no_other():
+def test_every_flag_of_the_tagger_is_in_the_tables_and_no_other():
     from training.tagger import TaggerConfig
 
-    section = README.split("## The training script")[1].split("Entities in English")[0]
+    section = README.split("## The training scripts")[1].split("Entities in English")[0]
     shown = set(re.findall(r"`(--[a-z-]+)`", section))
     fields = [f.name for f in dataclasses.fields(TaggerConfig) if "help" in f.metadata]
     flags = {"--" + name.replace("_", "-") for name in fields} | {"--config"}
@@ -93,4 +93,4 @@ def test_every_extra_is_explained():
     from tests.test_house import setup
 
     explained = set(re.findall(r"`\.\[(\w+)\]`", README))
-    assert explained >= set(setup()["options.extras_require"]) - {"bench"}
+    assert explained >= set(setup()["options.extras_require"])

@@ -50,7 +50,8 @@ def attention_maps(path: str | os.PathLike[str], alignments: Sequence[Alignment]
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         if long:
-            axes.tick_params(axis="x", rotation=60)
+            for label in axes.get_xticklabels():
+                label.set(rotation=60, ha="left", rotation_mode="anchor")
     figure.colorbar(image, ax=grid, shrink=0.6, label="weight (a row sums to 1)")
     figure.supxlabel("read")
     figure.supylabel("written")

@@ -79,7 +79,9 @@ class ClassifierConfig(TrainingConfig):
         None, "look words up in small letters; not where characters are read, by default"
     )
     split_contractions: bool = flag(True, "split words as in the Penn Treebank: do n't")
-    dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
+    dropout: float | None = flag(
+        None, "share of components dropped before and behind the recurrent layers; by the unit"
+    )
     token_dropout: float = flag(0.0, "share of words or characters taken for unknown in training")
     recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped")
     label_smoothing: float = flag(0.0, "share of probability spread over all labels in training")
@@ -158,10 +160,12 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             unit=unit,
             units=config.units or (128 if characters else 100),
             token_dimension=config.token_dimension or (64 if characters else 100),
-            epochs=config.epochs or (10 if characters else 8),
+            epochs=config.epochs or (12 if characters else 8),
             batch_size=config.batch_size or (64 if characters else 32),
             learning_rate=config.learning_rate or 0.003,
             min_count=config.min_count or (2 if characters else 1),
+            # Words are many and seen seldom: a network learns single ones by heart.
+            dropout=(0.2 if characters else 0.5) if config.dropout is None else config.dropout,
             lowercase=not characters if config.lowercase is None else config.lowercase,
         )
 
@@ -202,10 +206,10 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             max_tokens=config.max_tokens,
             lowercase=bool(config.lowercase),
             split_contractions=config.split_contractions,
-            dropout=config.dropout,
+            dropout=filled(config.dropout),
             token_dropout=config.token_dropout,
             recurrent_dropout=config.recurrent_dropout,
-            layer_dropout=config.dropout if config.depth > 1 else 0.0,
+            layer_dropout=filled(config.dropout) if config.depth > 1 else 0.0,
             label_smoothing=config.label_smoothing,
             **arguments,
         )
@@ -220,7 +224,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
 
     def preset_overrides(self, config: ClassifierConfig) -> dict[str, Any]:
         return {
-            "dropout": config.dropout,
+            "dropout": filled(config.dropout),
             "token_dropout": config.token_dropout,
             "recurrent_dropout": config.recurrent_dropout,
             "label_smoothing": config.label_smoothing,
@@ -296,7 +300,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             model.evaluate(data.validation)["types"],
             "Texts by label, validation data",
         )
-        shown = [text for text in _examples(data.validation, 400) if drawable(text.text)][:12]
+        shown = _examples([text for text in data.validation if drawable(text.text)], 12)
         if "attention" in poolings(model.settings["pooling"]) and shown:
             attention_over_tokens(
                 folder.plots / "attention.png",

@@ -19,7 +19,7 @@ from kerasrnn.zoo import EncoderDecoder
 from kerasrnn.zoo.encoder_decoder import UNITS
 from kerasrnn.zoo.encoder_decoder_network import ATTENTIONS
 from training import plots
-from training.alignment_plot import attention_maps
+from training.alignment_plot import attention_maps, font_with
 from training.common import (
     RunCallback,
     RunFolder,
@@ -43,6 +43,9 @@ _LONGEST_DRAWN = 40
 class EncoderDecoderConfig(TrainingConfig):
     """The flags of `python -m training.encoder_decoder`."""
 
+    data: str | None = flag(
+        None, "training data: a file of pairs, the texts to read of two files, or builtin:dates"
+    )
     target: str | None = flag(
         None, "the texts to write, a line for each line of --data; else a column of it"
     )
@@ -357,7 +360,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
 
 
 def _drawn(model: EncoderDecoder, pairs: Sequence[TextPair], count: int = 4) -> list[TextPair]:
-    """Pairs to draw: not too long, and in different scripts where there are several."""
+    """Pairs to draw: not too long, and in different scripts of which there are fonts."""
     sources = model.source_split([pair.source for pair in pairs]).row_lengths().numpy()
     targets = model.target_split([pair.target for pair in pairs]).row_lengths().numpy()
     fitting = [
@@ -365,6 +368,9 @@ def _drawn(model: EncoderDecoder, pairs: Sequence[TextPair], count: int = 4) -> 
         for pair, read, written in zip(pairs, sources, targets, strict=True)
         if 4 <= read <= _LONGEST_DRAWN and written <= _LONGEST_DRAWN
     ] or list(pairs)
+    letters = {letter for pair in fitting for letter in pair.source if letter.isprintable()}
+    without = {letter for letter in letters if font_with(letter) is None}
+    fitting.sort(key=lambda pair: not without.isdisjoint(pair.source))
     by_script: dict[str, TextPair] = {}
     for pair in fitting:
         by_script.setdefault(_script_of(pair.source), pair)

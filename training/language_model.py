@@ -188,7 +188,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             units=given(config.units, 64 if sentences else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),
-            epochs=given(config.epochs, 10 if sentences else 15 if few else 3),
+            epochs=given(config.epochs, 24 if sentences else 15 if few else 3),
             batch_size=given(config.batch_size, 32 if sentences else 64),
             learning_rate=given(config.learning_rate, 0.01 if sentences else 0.003),
             recurrent_dropout=given(config.recurrent_dropout, 2 * dropout / 3),
@@ -240,8 +240,9 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
                 ("test", "to test"),
             )
         )
+        known = model.text_units.size - 2  # without the boundary and the unknown one
         return (
-            f"{data.source}: {parts}, {model.text_units.size} {model.settings['level']}\n"
+            f"{data.source}: {parts}, {known} {model.settings['level']}\n"
             f"{config.cell}, {config.depth} × {config.units} units"
         )
 
@@ -308,7 +309,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         plots.learning_curves(
             folder.plots / "learning_curves.png",
             run.history,
-            losses={"loss": "training (with dropout)", "val_loss": "validation"},
+            losses={"loss": "training", "val_loss": "validation"},
             figures={f"val_{figure}": "validation"},
             best_epoch=run.best_epoch,
             figure_label=figure.replace("_", " "),
@@ -326,12 +327,18 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
     ) -> None:
         table = Table(title="figures", title_justify="left")
         names = [name for name in ("train", "validation", "test") if metrics[name]]
-        figures = [key for key, value in metrics[names[0]].items() if isinstance(value, float)]
+        figures = dict.fromkeys(
+            key
+            for name in names
+            for key, value in metrics[name].items()
+            if isinstance(value, float)
+        )
         table.add_column("data")
         for figure in figures:
             table.add_column("nats a token" if figure == "loss" else figure.replace("_", " "))
         for name in names:
-            table.add_row(name, *(f"{metrics[name][figure]:.4f}" for figure in figures))
+            part = metrics[name]
+            table.add_row(name, *(f"{part[key]:.4f}" if key in part else "" for key in figures))
         console.print()
         console.print(table)
         if data.sentences:

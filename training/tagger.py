@@ -62,9 +62,11 @@ class TaggerConfig(TrainingConfig):
         None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
-    scale_embeddings: bool = flag(True, "make --embeddings as wide as embeddings that are new")
     vector_words: int = flag(
         20_000, "how many of the first words of --embeddings to know besides those of the data"
+    )
+    vector_deviation: float | None = flag(
+        None, "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read"
     )
     word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
     character_units: int = flag(50, "length of the vector of a word's spelling")
@@ -118,8 +120,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "character_width",
         "embeddings",
         "freeze_embeddings",
-        "scale_embeddings",
         "vector_words",
+        "vector_deviation",
         "min_count",
         "sentence_labels",
         "split_contractions",
@@ -217,8 +219,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         )
         if config.embeddings:
             vectors = read_vectors(source, tagger.vocabulary.terms)
-            if config.scale_embeddings:
-                vectors = vectors.scaled()
+            if config.vector_deviation != 0:
+                vectors = vectors.scaled(config.vector_deviation)
             # Ids 0 and 1 are padding and the unknown word, which no file has.
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 SPLITS = ("train", "validation", "test")
 
-# How many clauses stand between what is asked and what tells it: those of training, and further
-# ones only to be measured, since a model may have learned no more than the distances it has seen.
-TRAINED_CLAUSES = tuple(range(7))
-MEASURED_CLAUSES = tuple(range(13))
+# How many clauses stand between what is asked and what tells it. In training, short ones are
+# frequent: they teach what is asked for. Some are only measured: a model may have learned no more
+# than the distances it has seen.
+TRAINED_CLAUSES = (0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 8)
+MEASURED_CLAUSES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20)
 
-_SENTENCES = {"train": 6000, "validation": 350, "test": 1300}
+_SENTENCES = {"train": 6000, "validation": 360, "test": 1100}
 
 # Each is drawn on its own: nothing in a filler tells of the country or the language.
-_LINKS = (", where", ", and there", ", and later", ", but then", ", and for a while")
-_PEOPLE = ("I", "my brother", "my aunt", "an old friend", "my wife", "a neighbour")
-_DEEDS = (
+_CLAUSES = (
     "worked as a baker",
     "studied the stars",
     "kept two small dogs",
@@ -31,21 +30,9 @@ _DEEDS = (
     "wrote short letters",
     "repaired clocks",
 )
-_PLACES = (
-    "near the harbour",
-    "by the river",
-    "in a small town",
-    "behind the station",
-    "on a quiet street",
-    "at the edge of a forest",
-)
-_TIMES = ("for two years", "every summer", "until last spring", "in the evenings", "for a month")
 
 # English names of territories that take an article.
-_WITH_ARTICLE = re.compile(
-    r"United .*|.*(Islands|Republic|Territories|Territory)|Bahamas|Comoros|Gambia|Maldives|"
-    r"Netherlands|Philippines|Seychelles"
-)
+_WITH_ARTICLE = re.compile("United .*|.* Islands|Maldives|Netherlands")
 
 
 @dataclass(frozen=True)
@@ -77,17 +64,19 @@ class GrewUpIn:
 
 
 def parse_grew_up_in(split: str = "train") -> list[GrewUpIn]:
-    """Sentences such as "I grew up in France and moved to the United States, therefore I speak
-    French.", with a filler of growing length before "therefore".
+    """Sentences such as "I grew up in France and moved to the United States, worked as a baker,
+    learned to sail, therefore I speak French.", with more and more in between.
 
     The countries and languages are those of the Unicode Common Locale Data Repository (CLDR), which
-    Babel carries: the territories with one official language, which has one word for a name. Each
-    language is as likely as any other, and the second country has another language: who only reads
-    the last country, or guesses the most frequent language, is nearly always wrong.
+    Babel carries: for each language with one word for a name the country it most likely belongs to,
+    if that is its only official language there. Each language is as likely as any other, and the
+    second country has another one: who only reads the last country, or guesses the most frequent
+    language, is nearly always wrong.
 
     Args:
-        split: `train`, 6,000 sentences with 0 to 6 clauses of filler; `validation`, 350 of that
-            kind; or `test`, 1,300 with 0 to 12. No sentence is in two splits.
+        split: `train`, 6,000 sentences with 0 to 8 clauses in between, short ones more often;
+            `validation`, 360 of that kind; or `test`, 100 each with 0, 1, 2, 3, 4, 6, 8, 10, 12,
+            16 and 20. No sentence is in two splits.
 
     Returns:
         The sentences, the same at each call. They depend on the version of CLDR.
@@ -121,13 +110,8 @@ def _all_splits() -> dict[str, list[GrewUpIn]]:
         rows: list[GrewUpIn] = []
         while len(rows) < _SENTENCES[split]:
             home, away = chance.sample(languages, 2)
-            row = _sentence(
-                chance,
-                chance.choice(countries[home]),
-                chance.choice(countries[away]),
-                home,
-                clauses[len(rows) % len(clauses)],
-            )
+            count = clauses[len(rows) % len(clauses)]
+            row = _sentence(chance, countries[home], countries[away], home, count)
             if row.text not in seen:
                 seen.add(row.text)
                 rows.append(row)
@@ -138,11 +122,7 @@ def _all_splits() -> dict[str, list[GrewUpIn]]:
 def _sentence(
     chance: random.Random, country: str, other: str, language: str, clauses: int
 ) -> GrewUpIn:
-    filler = "".join(
-        f"{chance.choice(_LINKS)} {chance.choice(_PEOPLE)} {chance.choice(_DEEDS)} "
-        f"{chance.choice(_PLACES)} {chance.choice(_TIMES)}"
-        for _ in range(clauses)
-    )
+    filler = "".join(f", {chance.choice(_CLAUSES)}" for _ in range(clauses))
     prompt = (
         f"I grew up in {_named(country)} and moved to {_named(other)}{filler}, therefore I speak"
     )
@@ -153,11 +133,11 @@ def _named(country: str) -> str:
     return f"the {country}" if _WITH_ARTICLE.fullmatch(country) else country
 
 
-def speakers() -> dict[str, list[str]]:
-    """The territories with one official language, by that language, in English.
+def speakers() -> dict[str, str]:
+    """The country of each language: CLDR's likeliest, if the language is the only official one.
 
     Returns:
-        Lists of names in alphabetical order.
+        English names of countries by English names of languages, in alphabetical order.
 
     Raises:
         ImportError: Babel is not installed.
@@ -165,25 +145,30 @@ def speakers() -> dict[str, list[str]]:
     Example:
 
     >>> from kerasrnn.data.grew_up_in import speakers
-    >>> "France" in speakers()["French"]
-    True
+    >>> speakers()["French"]
+    'France'
     """
     try:
         from babel import Locale
+        from babel.core import get_global
         from babel.languages import get_official_languages
     except ImportError as error:
         raise ImportError(
             "builtin:grew_up_in takes countries and languages from the package Babel: "
             "pip install 'kerasrnn[training]'"
         ) from error
-    english = Locale("en")
-    found: dict[str, list[str]] = {}
-    for code, name in english.territories.items():
-        official = get_official_languages(code, de_facto=True) if len(code) == 2 else ()
-        if len(official) != 1 or not re.fullmatch(r"\w[\w’-]*( [\w’-]+)*", name):
-            continue
-        language = english.languages.get(official[0].split("_")[0])
-        # A country that has its language in its name needs no knowledge.
-        if language and language.isalpha() and language not in name.split():
-            found.setdefault(language, []).append(name)
-    return {language: sorted(names) for language, names in sorted(found.items())}
+    english, likely = Locale("en"), get_global("likely_subtags")
+    found = {}
+    for code, language in english.languages.items():
+        territory = likely.get(code, "").rpartition("_")[2]
+        official = get_official_languages(territory, de_facto=True) if territory else ()
+        country = english.territories.get(territory, "")
+        if (
+            [one.split("_")[0] for one in official] == [code]
+            and language.isalpha()
+            # A country that has its language in its name needs no knowledge.
+            and re.fullmatch(r"\w+( \w+)*", country)
+            and language not in country.split()
+        ):
+            found[language] = country
+    return dict(sorted(found.items()))

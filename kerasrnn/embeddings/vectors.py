@@ -30,11 +30,15 @@ class Vectors(NamedTuple):
     matrix: np.ndarray
     found: np.ndarray
 
-    def scaled(self) -> "Vectors":
-        """The same directions, as wide as a new embedding: numbers of a deviation of 1/√dimension.
+    def scaled(self, deviation: float | None = None) -> "Vectors":
+        """The same directions in another width: by default that of a new embedding, 1/√dimension.
 
         Vectors of files are several times wider (0.7 against 0.14 for GloVe of length 50). Beside
         other features, which start small, they would be all that a network sees for a long time.
+
+        Args:
+            deviation: the standard deviation that the numbers found are to have; None for
+                1/√dimension.
 
         Returns:
             `Vectors`; all numbers are multiplied by the same factor.
@@ -47,8 +51,9 @@ class Vectors(NamedTuple):
         >>> vectors.scaled().matrix[0].round(3).tolist()
         [2.121, 0.707]
         """
-        deviation = float(self.matrix[self.found].std()) if self.found.any() else 0.0
-        factor = self.matrix.shape[1] ** -0.5 / deviation if deviation else 1.0
+        wanted = self.matrix.shape[1] ** -0.5 if deviation is None else deviation
+        present = float(self.matrix[self.found].std()) if self.found.any() else 0.0
+        factor = wanted / present if present else 1.0
         return Vectors((self.matrix * factor).astype(self.matrix.dtype), self.found)
 
 

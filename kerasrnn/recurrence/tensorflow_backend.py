@@ -27,7 +27,7 @@ STEPS_PER_TURN = 4
 # Where no gradient is expected, as in an export, tracing a longer turn pays.
 STEPS_PER_LONG_TURN = 16
 # XLA's product of a transposed matrix is slower than transposing and multiplying, from here on.
-ROWS_WORTH_TRANSPOSING = 128
+WIDTH_WORTH_TRANSPOSING = 128
 
 
 def scan(
@@ -283,7 +283,7 @@ def product(x, W):
 
 def sum_of_outer_products(left, right):
     """`leftᵀ right` of two matrices with many rows."""
-    if not _inside_xla() or left.shape[-1] < ROWS_WORTH_TRANSPOSING:
+    if not _inside_xla() or left.shape[-1] < WIDTH_WORTH_TRANSPOSING:
         return tf.matmul(left, right, transpose_a=True)
     return tf.matmul(_held(tf.transpose(left)), right)
 

@@ -102,8 +102,8 @@ def unfold(
 def one_scan_is_faster() -> bool:
     """Whether `unfold_both` is faster here than two calls of `unfold`.
 
-    It halves the number of operations. In a TensorFlow graph the loops of two calls run side by
-    side instead, each with plain products, which measured faster at every size.
+    XLA runs two loops one after the other. In a TensorFlow graph the loops of two calls run beside
+    each other, which measured faster at every size.
     """
     return backend_module().one_scan_is_faster()
 

@@ -42,8 +42,8 @@ class Candidate:
     Attributes:
         text: the text.
         score: what it is ranked by: the logarithm of its probability, divided by a penalty for
-            its length. Neither compared nor, to keep lists readable, shown in full.
-        log_probability: the logarithm of its probability, in nats.
+            its length. Not compared.
+        log_probability: the logarithm of its probability, in nats. Neither shown nor compared.
 
     Example:
 
@@ -65,6 +65,13 @@ class Alignment:
         source: the pieces that were read.
         target: the pieces that were written.
         weights: `(target pieces, source pieces)`; each row sums to 1, unless nothing was read.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.zoo import Alignment
+    >>> Alignment(["two", "one"], ["2", "1"], np.eye(2))
+    Alignment(source=['two', 'one'], target=['2', '1'])
     """
 
     source: list[str]

@@ -14,7 +14,7 @@ from kerasrnn.data import (
     read_running_texts,
 )
 from kerasrnn.data import running_text as module
-from kerasrnn.data.grew_up_in import speakers
+from kerasrnn.data.grew_up_in import MEASURED_CLAUSES, TRAINED_CLAUSES, speakers
 
 # === Files ===
 
@@ -110,10 +110,11 @@ def test_every_source_file_is_in_one_split():
 
 
 def test_the_language_is_that_of_the_first_country():
-    countries = {name: lang for lang, names in speakers().items() for name in names}
+    countries = {country: language for language, country in speakers().items()}
     assert countries["France"] == "French"
-    assert "Switzerland" not in countries  # several official languages
-    assert len(speakers()) > 40
+    assert countries["United States"] == "English"
+    assert "Finland" not in countries  # two official languages
+    assert len(countries) == len(speakers()) > 40
     for row in parse_grew_up_in("test"):
         match = re.fullmatch(
             r"I grew up in (?:the )?(.+?) and moved to (?:the )?(.+?)(, .+)?, "
@@ -132,13 +133,13 @@ def test_fillers_grow_and_splits_are_apart():
     rows = {split: parse_grew_up_in(split) for split in ("train", "validation", "test")}
     texts = [row.text for part in rows.values() for row in part]
     assert len(set(texts)) == len(texts)
-    assert {row.clauses for row in rows["train"]} == set(range(7))
-    assert {row.clauses for row in rows["validation"]} == set(range(7))
-    test = [[row.distance for row in rows["test"] if row.clauses == n] for n in range(13)]
+    assert {row.clauses for row in rows["train"]} == set(TRAINED_CLAUSES)
+    assert {row.clauses for row in rows["validation"]} == set(TRAINED_CLAUSES)
+    test = [[row.distance for row in rows["test"] if row.clauses == n] for n in MEASURED_CLAUSES]
     means = [sum(part) / len(part) for part in test]
     assert means == sorted(means)
     assert all(len(part) == 100 for part in test)
-    assert means[0] < 12 and means[12] > 150
+    assert means[0] < 12 and means[-1] > 80
     # No language is so frequent that a guess would be right often.
     languages = [row.language for row in rows["test"]]
     assert max(languages.count(one) for one in set(languages)) < 60

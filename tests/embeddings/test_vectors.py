@@ -198,6 +198,7 @@ def test_scaled_vectors_are_as_wide_as_a_new_embedding(rng):
     assert scaled[found].std() == pytest.approx(0.2, rel=1e-5)
     np.testing.assert_allclose(scaled * matrix[0, 0], matrix * scaled[0, 0], rtol=1e-5)
     np.testing.assert_array_equal(still_found, found)
+    assert Vectors(matrix, found).scaled(0.7).matrix[found].std() == pytest.approx(0.7, rel=1e-5)
 
 
 def test_nothing_found_is_nothing_to_scale():

@@ -84,6 +84,7 @@ def test_preset_and_export_are_of_the_model_that_was_measured(finished, tsv):
     assert max(len(request["text"]) for request in requests) <= 32
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_unbroken_one(finished, tsv, tmp_path, monkeypatch, no_export):
     folder = tmp_path / "broken"
     save, count = common.Checkpoints.save, 0

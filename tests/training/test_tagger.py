@@ -378,7 +378,7 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
     # As wide as a new embedding. "Elsewhere" is not found: words are looked up in small letters.
     wide = vectors * 6**-0.5 / vectors[[0, 1, 2, 4]].std()
     np.testing.assert_allclose(found, wide[[2, 4]], atol=1e-6)
-    config.scale_embeddings = False
+    config.vector_deviation = 0.0
     model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
     as_they_are = model.network.get_layer("word_embeddings").get_weights()[0][ids]
     np.testing.assert_allclose(as_they_are, vectors[[2, 4]], atol=1e-6)

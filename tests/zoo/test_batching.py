@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrnn.zoo.batching import EncodedSentences, EpochBatches
+from kerasrnn.zoo.batching import EncodedSentences, EncodedTexts, EpochBatches, batches_of
 
 
 @pytest.fixture
@@ -72,3 +72,48 @@ def test_the_dataset_follows_the_epoch(encoded):
 def test_without_a_seed_the_order_is_kept(encoded):
     order = EpochBatches(encoded, 64, seed=None).order(7)
     np.testing.assert_array_equal(np.concatenate(order), np.arange(500))
+
+
+# === Texts with one label, batches for answers ===
+
+
+@pytest.mark.parametrize("spelled", [False, True])
+def test_texts_are_padded_as_sentences_are(rng, spelled):
+    lengths = np.array([3, 0, 7, 1])
+    letters = rng.integers(1, 9, (11, 6)) * (np.arange(6) < 2) if spelled else None
+    texts = EncodedTexts(
+        splits=np.cumsum([0, *lengths]),
+        tokens=rng.integers(1, 99, 11),
+        labels=np.array([2, 0, 1, 1]),
+        characters=letters,
+    )
+    inputs, labels = texts.batch(np.array([2, 1, 0]))
+    assert labels.tolist() == [1, 0, 2]
+    assert inputs["tokens"].shape == (3, 7)
+    for row, index in enumerate((2, 1, 0)):
+        part = slice(texts.splits[index], texts.splits[index + 1])
+        assert inputs["tokens"][row, : lengths[index]].tolist() == texts.tokens[part].tolist()
+        assert not inputs["tokens"][row, lengths[index] :].any()
+    assert ("characters" in inputs) is spelled
+    if spelled:
+        assert inputs["characters"].shape == (3, 7, 2)
+    (batch, _), *rest = EpochBatches(texts, 3, seed=1).dataset()
+    assert len(rest) == 1 and set(batch) == set(inputs)
+
+
+def test_texts_without_tokens_are_one_padded_step():
+    texts = EncodedTexts(np.zeros(3, int), np.zeros(0, int), np.zeros(2, int))
+    inputs, _ = texts.batch(np.array([0, 1]))
+    assert inputs["tokens"].tolist() == [[0], [0]]
+
+
+def test_batches_for_answers_are_bounded_and_hold_each_text_once(rng):
+    lengths = rng.integers(0, 300, 200)
+    lengths[17] = 5000
+    batches = list(batches_of(lengths, 32, most_tokens=2000))
+    assert sorted(np.concatenate(batches)) == list(range(200))
+    for batch in batches:
+        assert len(batch) <= 32
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= 2000
+    assert any(len(batch) == 32 for batch in batches)
+    assert not list(batches_of(np.zeros(0, int), 8))

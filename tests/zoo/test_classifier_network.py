@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasrnn.cells import CELLS
 from kerasrnn.zoo.classifier_network import ClassifierNetwork, poolings
 from kerasrnn.zoo.pooling import AttentionPooling, StepPooling
 from tests import oracles
@@ -52,8 +51,10 @@ def pooled_by_hand(kind: str, h: np.ndarray, units: int, weights) -> tuple[np.nd
     return sum(share * step for share, step in zip(α, h, strict=True)), α
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("cell", "bidirectional"),
+    [("simple", True), ("simplified_gru", False), ("gru", False), ("lstm", True)],
+)
 def test_scores_are_those_of_the_equations(rng, cell, bidirectional):
     kinds = ("mean", "max", "last", "attention")
     network = make(cell=cell, bidirectional=bidirectional, pooling="+".join(kinds))
@@ -118,9 +119,9 @@ def test_an_unknown_pooling_is_named():
 # === The network as a whole ===
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max", "last", "attention"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_padding_and_neighbours_change_nothing(rng, pooling, bidirectional):
+def test_padding_and_neighbours_change_nothing(rng, bidirectional):
+    pooling = "mean+max+last+attention"  # the scores depend on all four
     network = make(pooling=pooling, bidirectional=bidirectional, depth=2)
     excite(network, rng)
     tokens = batch(rng)

@@ -1,15 +1,12 @@
 """The encoder-decoder's network, on every backend, against NumPy written from the papers."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from kerasrnn.cells import CELLS as CELL_CLASSES
 from kerasrnn.zoo.encoder_decoder_network import ATTENTIONS, EncoderDecoderNetwork
-from tests.backends import BACKEND, value_and_gradients
+from tests.backends import value_and_gradients
 from tests.oracles import CELLS, bahdanau_attention, deep_outputs, luong_attention
 
 UNITS = 5
@@ -20,8 +17,12 @@ SMALL = {
     "source_dimension": 4,
     "target_dimension": 3,
 }
-# On JAX each loop is compiled anew: fewer of what only repeats the same code.
-FEW_CELLS = ("gru", "lstm") if BACKEND == "jax" else tuple(CELL_CLASSES)
+# One and several states, one and several layers; and every cell where a decoder steps it itself.
+CASES = [
+    *((attention, "gru", 1) for attention in ATTENTIONS),
+    *((attention, "lstm", 2) for attention in ATTENTIONS),
+    *(("additive", cell, 2) for cell in CELLS if cell not in ("gru", "lstm")),
+]
 
 
 def make(**arguments) -> EncoderDecoderNetwork:
@@ -122,9 +123,7 @@ def expected(network: EncoderDecoderNetwork, source, previous, depth: int):
     return np.array(scores), np.array(attention)
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-@pytest.mark.parametrize("cell", FEW_CELLS)
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize(("attention", "cell", "depth"), CASES)
 def test_scores_are_those_of_the_equations_at_once_and_step_by_step(rng, attention, cell, depth):
     network = excited(make(attention=attention, cell=cell, depth=depth), rng)
     inputs = batch(rng, lengths=(6, 6))
@@ -179,9 +178,8 @@ def test_an_empty_source_gives_finite_scores(rng, attention):
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_every_weight_is_trained(rng, attention, cell):
-    network = excited(make(attention=attention, cell=cell, depth=2), rng)
+def test_every_weight_is_trained(rng, attention):
+    network = excited(make(attention=attention, cell="lstm", depth=2), rng)
     inputs = batch(rng, lengths=(6, 3))
 
     def loss():
@@ -204,7 +202,7 @@ def test_half_precision_gives_float32_scores_near_the_full_ones(rng, attention):
 
 
 def test_dropout_acts_in_training_only(rng):
-    for attention, kind in itertools.product(("additive", "none"), ("dropout", "layer_dropout")):
+    for attention, kind in (("multiplicative", "dropout"), ("additive", "layer_dropout")):
         network = make(attention=attention, depth=2, **{kind: 0.5})
         inputs = batch(rng)
         first, second = (run(network, inputs)["scores"] for _ in range(2))
@@ -222,15 +220,20 @@ def test_recurrent_dropout_has_one_mask_for_a_sequence(rng):
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
-def test_configuration_round_trip_and_saving(tmp_path, rng, attention):
+def test_configuration_round_trip(rng, attention):
     network = excited(make(attention=attention, cell="lstm", depth=2, dropout=0.1), rng)
     inputs = batch(rng)
     copy = EncoderDecoderNetwork.from_config(network.get_config())
     copy.set_weights(network.get_weights())
-    network.save(tmp_path / "network.keras")
-    loaded = keras.models.load_model(tmp_path / "network.keras")
-    for other in (copy, loaded):
-        assert other.get_config() == network.get_config()
-        np.testing.assert_array_equal(run(other, inputs)["scores"], run(network, inputs)["scores"])
+    assert copy.get_config() == network.get_config()
+    np.testing.assert_array_equal(run(copy, inputs)["scores"], run(network, inputs)["scores"])
     names = [weight.path for weight in network.weights]
     assert len(set(names)) == len(names)
+
+
+def test_saved_and_loaded_by_keras(tmp_path, rng):
+    network = excited(make(attention="additive", depth=2), rng)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    inputs = batch(rng)
+    np.testing.assert_array_equal(run(loaded, inputs)["scores"], run(network, inputs)["scores"])

@@ -8,7 +8,7 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.zoo.language_network import LanguageNetwork, UnitEmbedding
 from tests import oracles
-from tests.backends import assert_close, value_and_gradients
+from tests.backends import assert_close, value_and_gradients, weighted_sum
 
 SMALL = {"size": 11, "units": 6, "dimension": 4}
 
@@ -119,7 +119,7 @@ def test_gradients_reach_every_weight(rng):
 
     def loss():
         scores, _ = network(ids, training=True)
-        return ops.sum(scores * factors)
+        return weighted_sum(scores, [factors])
 
     _, gradients = value_and_gradients(loss, network.trainable_variables, [])
     assert len(gradients) == len(network.trainable_variables)

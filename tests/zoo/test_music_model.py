@@ -37,7 +37,7 @@ def trained() -> MusicModel:
     keras.utils.set_random_seed(3)
     model = MusicModel(units=16, nade_units=8, dropout=0.0)
     model.compile(keras.optimizers.Adam(0.03))
-    model.fit(toy(), epochs=60, batch_size=4, chunk=8, seed=1, verbose=0)
+    model.fit(toy(), epochs=90, batch_size=4, chunk=8, seed=1, verbose=0)
     return model
 
 
