@@ -119,14 +119,14 @@ AIMS = (
     Aim(
         "training step of an LSTM", "≥ 1.0× as fast as PyTorch",
         _of(TRAINING, "lstm"), PYTORCH, 1.0, 1.0,
-        "PyTorch runs its LSTM on the CPU as one oneDNN primitive, which can keep the weights packed; "
-        "that a product of TensorFlow or XLA packs them at every step is likely, not measured.",
+        "PyTorch runs its LSTM on the CPU as one oneDNN primitive, which can keep the weights "
+        "packed; that a product of TensorFlow or XLA packs them at every step is likely.",
     ),
     Aim(
         "training step of a bidirectional LSTM",
         "≥ 2.5× as fast as Keras",
         _of(TRAINING, "bidirectional"), BEST, 2.5, 0.0,
-        "In a graph Keras's two directions probably run beside each other on the two cores as well.",
+        "In a graph Keras's two directions probably run beside each other on the cores as well.",
     ),
     Aim(
         "exported LSTM", "≥ 3× as fast as Keras's", _of(EXPORT, "lstm"), SERVED, 3.0, 0.0,

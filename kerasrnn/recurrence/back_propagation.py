@@ -134,7 +134,7 @@ def scan_with_step_gradient(
             unroll=unroll,
             outputs_like=likes,
             loose=keep,
-            long_turns=not keep,
+            turns="short" if keep else "long",
         )
         kept, sequences = outputs if keep else ((), outputs)
         flat = [x for gates, before in kept for x in (*gates, *before)]

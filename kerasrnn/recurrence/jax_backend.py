@@ -14,7 +14,7 @@ def scan(
     outputs_like=None,
     loose=False,
     over=None,
-    long_turns=False,
+    turns="short",
 ):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
 

@@ -53,7 +53,7 @@ def scan(
     outputs_like: Any = None,
     loose: bool = False,
     over: Any = None,
-    long_turns: bool = False,
+    turns: str = "short",
 ) -> tuple[Any, Any]:
     """Carry states through time, differentiated automatically.
 
@@ -75,8 +75,9 @@ def scan(
             backend's module to stack.
         over: nested tensors with the structure and shapes of the stacked outputs, which nobody
             needs any more: XLA may put the outputs into their memory.
-        long_turns: whether a TensorFlow graph may take many steps a turn, which is quicker to run
-            and slower to trace: for inference.
+        turns: how many steps a TensorFlow graph takes in a turn of its loop: "short" for a few;
+            "long" for many, which is quicker to run and slower to trace, for inference; "single"
+            for one, and one turn at a time, where a step is so large that memory must do for one.
 
     Returns:
         The final states, and the outputs stacked on a leading axis of time.
@@ -105,7 +106,7 @@ def scan(
         outputs_like=outputs_like,
         loose=loose,
         over=over,
-        long_turns=long_turns,
+        turns=turns,
     )
 
 

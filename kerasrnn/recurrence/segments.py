@@ -82,7 +82,9 @@ def unfold_in_segments(
             new_carry, sequence = run(carry, segment, valid, values, recurrent_mask, False)
             return new_carry, (carry, sequence)
 
-        last, (carries, sequences) = scan(step, carry, (segments, valid), reverse=reverse)
+        last, (carries, sequences) = scan(
+            step, carry, (segments, valid), reverse=reverse, turns="single"
+        )
         outputs = [*tree.flatten(last), *([] if sequences is None else [sequences])]
         return tuple(outputs), (*tree.flatten(carries), *flat)
 
@@ -120,6 +122,7 @@ def unfold_in_segments(
             (d_carry, [ops.zeros_like(v) for v in values]),
             (carries, segments, valid, d_sequences),
             reverse=not reverse,
+            turns="single",
         )
         nothing = [None for x in (valid, recurrent_mask) if x is not None]
         d_valid, d_mask = nothing[: valid is not None], nothing[valid is not None :]

@@ -23,9 +23,10 @@ except ImportError:  # not a public name; without it XLA's products are only slo
 
 # What a turn of a loop costs in a TensorFlow graph is shared by this many time steps. XLA compiles
 # the loop, so that one step a turn is as fast there and compiles sooner.
-STEPS_PER_TURN = 4
 # Where no gradient is expected, as in an export, tracing a longer turn pays.
-STEPS_PER_LONG_TURN = 16
+STEPS_PER_TURN = {"single": 1, "short": 4, "long": 16}
+# How many turns a graph may have begun at a time: what waits for no other turn is done early.
+TURNS_AT_ONCE = 10
 # XLA's product of a transposed matrix is slower than transposing and multiplying, from here on.
 WIDTH_WORTH_TRANSPOSING = 128
 
@@ -39,7 +40,7 @@ def scan(
     outputs_like=None,
     loose=False,
     over=None,
-    long_turns=False,
+    turns="short",
 ):
     sequences = tf.nest.flatten(inputs)
     whole = [*sequences, *tf.nest.flatten(over)]
@@ -63,11 +64,12 @@ def scan(
         # XLA fills a new array with zeros, but writes into one that it has where it is free.
         arrays = [a.unstack(x) for a, x in zip(arrays, tf.nest.flatten(over), strict=True)]
 
-    steps = STEPS_PER_LONG_TURN if long_turns else STEPS_PER_TURN
+    steps = STEPS_PER_TURN[turns]
     if tf.executing_eagerly() or _inside_xla():
         steps = 1
     if static_length is not None:
         steps = min(steps, max(1, static_length))
+    at_once = 1 if turns == "single" else TURNS_AT_ONCE
     whole = length - length % steps  # what is left over comes after the whole turns
 
     def advance(turn, states, arrays, slices_at):
@@ -97,7 +99,7 @@ def scan(
                 turn, states, arrays = advance(turn, states, arrays, slices_at)
             return turn, states, arrays
 
-        carried = _while(turn_of_many, carried, whole, static_length)
+        carried = _while(turn_of_many, carried, whole, static_length, at_once)
     if steps == 1 or static_length is None or static_length % steps > 0:
         start = 0 if reverse or steps == 1 else whole
         end = length - whole if reverse and steps > 1 else length
@@ -112,7 +114,7 @@ def scan(
         def turn_of_one(turn, states, arrays):
             return advance(turn, states, arrays, slices_at)
 
-        carried = _while(turn_of_one, carried, length, static_length)
+        carried = _while(turn_of_one, carried, length, static_length, at_once)
     _, states, arrays = carried
 
     # Stacking copies. What only another scan reads can do without.
@@ -174,8 +176,14 @@ def stack(x):
     return x.stack() if is_loose(x) else x
 
 
-def _while(body, carried, end, maximum):
-    return tf.while_loop(lambda turn, *_: turn < end, body, carried, maximum_iterations=maximum)
+def _while(body, carried, end, maximum, at_once):
+    return tf.while_loop(
+        lambda turn, *_: turn < end,
+        body,
+        carried,
+        maximum_iterations=maximum,
+        parallel_iterations=at_once,
+    )
 
 
 def _inside_xla():

@@ -14,7 +14,7 @@ def scan(
     outputs_like=None,
     loose=False,
     over=None,
-    long_turns=False,
+    turns="short",
 ):
     flat = keras.tree.flatten(inputs)
     length = next(x.shape[0] for x in flat if x is not None)

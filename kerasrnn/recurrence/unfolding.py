@@ -244,7 +244,7 @@ def advance(
         (projected, mask),
         reverse=reverse,
         unroll=unroll,
-        long_turns=not training,
+        turns="short" if training else "long",
     )
 
 
