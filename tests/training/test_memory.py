@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -231,3 +232,21 @@ def test_baselines_are_those_of_the_tasks():
     assert memory._baseline(data)["no memory"] == pytest.approx(0.0204, abs=5e-5)
     data = memory.SCRIPT.load_data(memory.MemoryConfig(task="temporal_order"))
     assert memory._baseline(data)["no memory"] == pytest.approx(np.log(4), abs=0.1)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan, 1e30])
+def test_a_gradient_that_has_overflowed_moves_no_weight(bad):
+    weights = [keras.Variable(np.ones(3, "float32")), keras.Variable(np.ones(2, "float32"))]
+    optimizer = memory.SteadyAdam(0.1, global_clipnorm=1.0)
+    good = [tf.ones(3), tf.ones(2)]
+    optimizer.apply([tf.constant([1.0, bad, 1.0]), tf.ones(2)], weights)
+    for weight in weights:
+        np.testing.assert_array_equal(weight, np.ones(weight.shape))
+    plain = keras.optimizers.Adam(0.1, global_clipnorm=1.0)
+    others = [keras.Variable(weight) for weight in weights]
+    plain.apply([tf.zeros(3), tf.zeros(2)], others)
+    optimizer.apply(good, weights)
+    plain.apply(good, others)
+    for weight, other in zip(weights, others, strict=True):
+        assert (weight.numpy() < 1).all()
+        np.testing.assert_array_equal(weight, other)
