@@ -632,6 +632,7 @@ def decaying_adam(
     warmup: float = 0.05,
     floor: float = 0.02,
     clip_norm: float = 5.0,
+    kind: type[keras.optimizers.Optimizer] = keras.optimizers.Adam,
     **kwargs: Any,
 ) -> keras.optimizers.Optimizer:
     """Adam whose step size rises for a short time and then falls along a cosine.
@@ -642,7 +643,8 @@ def decaying_adam(
         warmup: the share of the steps in which it rises from zero.
         floor: where it ends, as a share of the highest.
         clip_norm: the joint norm to which gradients are clipped.
-        **kwargs: passed to `keras.optimizers.Adam`.
+        kind: the optimizer's class, Adam or one derived from it.
+        **kwargs: passed to it.
 
     Returns:
         The optimizer.
@@ -655,7 +657,7 @@ def decaying_adam(
         warmup_target=learning_rate,
         warmup_steps=rising,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=clip_norm, **kwargs)
+    return kind(schedule, global_clipnorm=clip_norm, **kwargs)
 
 
 def set_seeds(seed: int) -> None:

@@ -383,6 +383,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
                 epochs * steps,
                 floor=config.floor,
                 clip_norm=config.clip_norm,
+                kind=SteadyAdam,
             ),
             compile={"jit_compile": config.xla},
         )
@@ -482,6 +483,22 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         (inputs,) = request.values()
         return MemoryExamples(np.asarray(inputs), np.asarray(inputs)).steps
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class SteadyAdam(keras.optimizers.Adam):
+    """Adam that takes gradients for zero when they have overflowed.
+
+    Through a thousand steps, a gradient that grows by a tenth at each is greater than any number
+    of 32 bits. Clipping cannot help then: infinity divided by infinity is no number, and after one
+    such batch the weights are none either.
+    """
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        norm = keras.ops.sum([keras.ops.sum(keras.ops.square(g)) for g in grads])
+        finite = keras.ops.isfinite(norm)
+        grads = [keras.ops.where(finite, g, keras.ops.zeros_like(g)) for g in grads]
+        return super().apply(grads, trainable_variables)
 
 
 class _StopWhenSolved(keras.callbacks.Callback):

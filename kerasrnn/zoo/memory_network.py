@@ -142,7 +142,7 @@ class MemoryNetwork(keras.Model):
 
     A one-hot vector selects one row of the input's weights. That row is all that is summed up, so
     these rows are drawn with a standard deviation of 1, as embeddings are, and not of
-    √(2 / (inputs + units)): otherwise what is to be remembered begins as a whisper. Recurrent
+    √(2 / (inputs + gates · units)), with which they begin as a whisper. Recurrent
     weights are `OrthogonalGates`.
 
     Args:

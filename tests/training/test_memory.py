@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,9 +54,19 @@ def history(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_what_it_should(tmp_path, capsys):
-    folder = tmp_path / "run"
-    metrics = run(folder, *SMALL)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_VALIDATION", 20)
+        patch.setattr(memory, "_TEST", 20)
+        run(folder, *SMALL)
+    return folder
+
+
+def test_a_run_leaves_what_it_should(finished):
+    metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["model"] == "MemoryModel"
     assert metrics["dataset"] == "builtin:adding"
     assert metrics["unit"] == "steps"
@@ -63,26 +74,22 @@ def test_a_run_leaves_what_it_should(tmp_path, capsys):
     for part in ("train", "validation", "test"):
         assert set(metrics[part]) == {"loss", "mse", "solved"}
     for name in ("learning_curves", "loss_by_sequences", "gradient_reach"):
-        assert (folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    settings = tomllib.loads((folder / "config.toml").read_text())["training"]
+        assert (finished / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    settings = tomllib.loads((finished / "config.toml").read_text())["training"]
     assert (settings["length"], settings["sequences"], settings["fixed"]) == (12, 32, False)
-    model = MemoryModel.from_preset(folder / "preset")
+
+
+def test_preset_and_export_have_the_weights_that_were_measured(finished):
+    metrics = json.loads((finished / "metrics.json").read_text())
+    model = MemoryModel.from_preset(finished / "preset")
     examples = adding(20, length=12, seed=(3,))
     assert model.evaluate(examples)["mse"] == pytest.approx(metrics["test"]["mse"], rel=1e-4)
-    served = tf.saved_model.load(str(folder / "savedmodel" / "1")).signatures["serving_default"]
+    served = tf.saved_model.load(str(finished / "savedmodel" / "1")).signatures["serving_default"]
     output = served(numbers=tf.constant(examples.inputs))["number"]
     np.testing.assert_allclose(output, model.predict(examples), atol=1e-5)
-    printed = capsys.readouterr().out
-    assert "verified" in printed
-    assert "(right: " in printed
 
 
-def test_the_settings_repeat_the_run_and_resuming_ends_alike(tmp_path, monkeypatch, no_export):
-    unbroken, again, broken = (tmp_path / name for name in ("unbroken", "again", "broken"))
-    run(unbroken, *SMALL)
-    run(again, "--config", str(unbroken / "config.toml"))
-    assert figures(again) == figures(unbroken)
-
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, monkeypatch, no_export, capsys):
     class Killed(BaseException):
         pass
 
@@ -92,12 +99,15 @@ def test_the_settings_repeat_the_run_and_resuming_ends_alike(tmp_path, monkeypat
         save(self, model, state)
         raise Killed
 
+    broken = tmp_path / "broken"
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(common.Checkpoints, "save", save_and_die)
-        run(broken, *SMALL)
+        # The settings of a run, as its folder has them, are those of its command line.
+        run(broken, "--config", str(finished / "config.toml"))
     run(broken, "--resume")
-    assert figures(broken) == figures(unbroken)
-    assert [row["loss"] for row in history(broken)] == [row["loss"] for row in history(unbroken)]
+    assert figures(broken) == figures(finished)
+    assert [row["loss"] for row in history(broken)] == [row["loss"] for row in history(finished)]
+    assert "(right: " in capsys.readouterr().out
 
 
 def test_a_seed_changes_weights_and_sequences_but_not_what_is_measured():
@@ -222,3 +232,21 @@ def test_baselines_are_those_of_the_tasks():
     assert memory._baseline(data)["no memory"] == pytest.approx(0.0204, abs=5e-5)
     data = memory.SCRIPT.load_data(memory.MemoryConfig(task="temporal_order"))
     assert memory._baseline(data)["no memory"] == pytest.approx(np.log(4), abs=0.1)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan, 1e30])
+def test_a_gradient_that_has_overflowed_moves_no_weight(bad):
+    weights = [keras.Variable(np.ones(3, "float32")), keras.Variable(np.ones(2, "float32"))]
+    optimizer = memory.SteadyAdam(0.1, global_clipnorm=1.0)
+    good = [tf.ones(3), tf.ones(2)]
+    optimizer.apply([tf.constant([1.0, bad, 1.0]), tf.ones(2)], weights)
+    for weight in weights:
+        np.testing.assert_array_equal(weight, np.ones(weight.shape))
+    plain = keras.optimizers.Adam(0.1, global_clipnorm=1.0)
+    others = [keras.Variable(weight) for weight in weights]
+    plain.apply([tf.zeros(3), tf.zeros(2)], others)
+    optimizer.apply(good, weights)
+    plain.apply(good, others)
+    for weight, other in zip(weights, others, strict=True):
+        assert (weight.numpy() < 1).all()
+        np.testing.assert_array_equal(weight, other)
