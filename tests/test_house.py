@@ -15,7 +15,8 @@ PACKAGE = ROOT / "kerasrnn"
 
 # Imports point down this list only. Packages in one row do not import each other.
 STOREYS = [
-    ("training", "benchmarks"),
+    ("benchmarks",),
+    ("training",),
     ("kerasrnn.zoo",),
     ("kerasrnn.serving",),
     ("kerasrnn.lens", "kerasrnn.convert"),
