@@ -111,7 +111,7 @@ def _without_interludes(roll: np.ndarray, longest: int) -> np.ndarray:
     In some cantatas the voices rest for bars while the instruments play.
     """
     kept, silence = [], 0
-    for frame, sounds in enumerate(roll.any(axis=1)):
+    for frame, sounds in enumerate(np.asarray(roll.any(axis=1))):
         silence = 0 if sounds else silence + 1
         if silence <= longest:
             kept.append(frame)
