@@ -64,14 +64,17 @@ def test_every_flag_of_the_tagger_is_in_the_tables_and_no_other():
     assert {flag for flag in shown if not flag.startswith("--no-")} == flags
 
 
-def test_every_command_with_the_script_can_be_parsed():
+def test_every_command_with_a_script_can_be_parsed():
     from training.common import parse_config
-    from training.tagger import TaggerConfig
+    from training.publish import SCRIPTS, script_of
 
-    commands = re.findall(r"^python -m training\.tagger(.*)$", "".join(blocks("sh")), re.M)
-    assert commands
-    for command in commands:
-        parse_config(TaggerConfig, command.split(), name="tagger", description="")
+    commands = re.findall(r"^python -m training\.(\w+)(.*)$", "".join(blocks("sh")), re.M)
+    assert {name for name, _ in commands} == set(SCRIPTS.values())
+    for task, name in SCRIPTS.items():
+        config_class = script_of(task).config_class
+        for script, flags in commands:
+            if script == name:
+                parse_config(config_class, flags.split(), name=name, description="")
 
 
 @pytest.mark.parametrize("page", PAGES)
