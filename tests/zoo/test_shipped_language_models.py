@@ -12,6 +12,12 @@ PINNED: dict[str, tuple[str, float, str, str]] = {
         "import ",
         "sys.platform.startswith('---------------",
     ),
+    "char_lm_shakespeare": (
+        "ROMEO:\nBut, soft! what light through yonder window breaks?\n",
+        1.1753,
+        "KING RICHARD III:\n",
+        "What says your honour and the sea of the",
+    ),
 }
 
 NAMES = [preset.name for preset in list_presets("LanguageModel")]
