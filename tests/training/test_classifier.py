@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasrnn.data import DataError, LabelledText
+from kerasrnn.data import DataError, LabelledText, UnlabelledError
 from kerasrnn.embeddings import read_vectors
 from kerasrnn.zoo import TextClassifier
 from tests.training.conftest import figures
@@ -181,7 +181,7 @@ def test_the_default_data_are_names_read_by_characters():
 def test_labels_that_are_kept_back_are_no_test_data(monkeypatch):
     def load_texts(name, *, split, text, label):
         if split == "test":
-            raise classifier.UnlabelledError.at(name, None, expected="a class", got="none")
+            raise UnlabelledError.at(name, None, expected="a class", got="none")
         if split == "validation":
             raise DataError.at(name, None, expected="a split of train, test", got=repr(split))
         return [LabelledText(f"text {i}", "ab"[i % 2]) for i in range(20)]

@@ -239,9 +239,9 @@ def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch
     assert [run["seed"] for run in metrics["runs"]] == [1, 1]
     assert metrics["speed"]["unit"] == "words"
     assert min(metrics["speed"]["training"], metrics["speed"]["serving"]) > 0
-    share = f"{100 * metrics['runs'][0]['validation']['accuracy']:.1f}"
+    share = f"{100 * metrics['runs'][0]['validation']['accuracy']:.2f}"
     card_text = (folder / "README.md").read_text()
-    assert f"| validation | accuracy | {share} ± 0.0 | {share} |" in card_text
+    assert f"| validation | accuracy | {share} ± 0.00 | {share} |" in card_text
     assert "[`toy`](toy/README.md)" in (tmp_path / "README.md").read_text()
     # Half precision on disk; the answers are those of the run.
     text = ["Ada lives in New York ."]

@@ -212,7 +212,7 @@ def test_dropout_acts_in_training_only(rng):
 
 
 def test_recurrent_dropout_has_one_mask_for_a_sequence(rng):
-    network = make(recurrent_dropout=0.5)
+    network = make(attention="additive", recurrent_dropout=0.5)
     inputs = batch(rng)
     first, second = (run(network, inputs, training=True)["scores"] for _ in range(2))
     assert not np.allclose(first, second)
