@@ -8,7 +8,27 @@ from kerasrnn.zoo import TextClassifier, list_presets
 from training.classifier import SCRIPT
 
 # For each preset, texts with their label and its probability.
-PINNED: dict[str, dict[str, tuple[str, float]]] = {}
+PINNED: dict[str, dict[str, tuple[str, float]]] = {
+    "language_id_cldr": {
+        "Vereinigte Staaten": ("German", 0.5119),
+        "Royaume-Uni": ("Finnish", 0.4763),
+        "Etelä-Afrikka": ("Finnish", 0.9907),
+        "Νότια Αφρική": ("Greek", 1.0000),
+        "日本": ("Chinese", 0.9655),
+    },
+    "question_type_en_trec": {
+        "Who wrote the opera Aida?": ("HUM", 0.9999),
+        "How far is the moon?": ("NUM", 0.9988),
+        "What does NATO stand for?": ("ABBR", 0.9909),
+        "Where is Lima?": ("LOC", 0.9964),
+    },
+    "sentiment_en_sst2": {
+        "A gorgeous, witty film.": ("positive", 0.9999),
+        "A dull and lifeless mess.": ("negative", 0.9995),
+        "It is not bad at all.": ("negative", 0.9768),
+        "I fell asleep twice.": ("negative", 0.9348),
+    },
+}
 
 
 @pytest.fixture(scope="module")
