@@ -57,6 +57,12 @@ if BACKEND == "jax":
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+    @pytest.fixture(autouse=True, scope="module")
+    def _let_go_of_what_was_compiled():
+        """Every program holds maps of memory, of which a process may have only so many."""
+        yield
+        jax.clear_caches()
+
 
 @pytest.fixture(autouse=True)
 def _seeded():
