@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import font_manager
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from kerasrnn.zoo import Classification
-from kerasrnn.zoo.files import replacing_file
+from training.plots import save_figure
 
 _LINE = 78  # characters to a line
 _MARGIN = 22  # characters for the answer
@@ -92,9 +91,7 @@ def attention_over_tokens(
                 )
             row += 1
         row += 1
-    FigureCanvasAgg(figure)
-    with replacing_file(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    save_figure(figure, path)
 
 
 def _shade(share: float) -> tuple[float, float, float]:

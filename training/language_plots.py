@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kerasrnn.zoo.files import replacing_file
+from training.plots import save_figure
 
 _COLOURS = ("#2a6f97", "#d1701f", "#4d908e", "#9b5de5")
 _GREY = "#6b7280"
@@ -53,6 +52,4 @@ def accuracy_by_distance(
     axes.set_title(title)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    FigureCanvasAgg(figure)
-    with replacing_file(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    save_figure(figure, path)

@@ -6,12 +6,11 @@ import os
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from kerasrnn.data import pitch_name
-from kerasrnn.zoo.files import replacing_file
+from training.plots import save_figure
 
 _LOWEST = 21
 _BLUE, _ORANGE, _GREY = "#2a6f97", "#d1701f", "#6b7280"
@@ -125,6 +124,4 @@ def _pitches(axes: Any, low: int, high: int) -> None:
 
 
 def _save(figure: Any, path: str | os.PathLike[str]) -> None:
-    FigureCanvasAgg(figure)
-    with replacing_file(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    save_figure(figure, path)
