@@ -2,7 +2,10 @@
 
 `python -m training.publish NAME --runs DIR [DIR ...] --card FILE` takes the weights of the first
 run, the figures of all of them, and a TOML file with `summary`, `data`, `licence`, `limits`,
-`example` and `command`.
+`example` and `command`. Without `--card`, the preset of that name keeps its texts.
+
+`python -m training.publish NAME --add --runs DIR [DIR ...]` adds the figures of further seeds to a
+preset that is there already, whose weights stay.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ import tomlkit
 from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.presets import read_config, read_index
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES
 from training import zoo_readme
 from training.script import Script
 
@@ -59,7 +64,14 @@ def script_of(task: str) -> Script:
     return importlib.import_module(f"training.{SCRIPTS[task]}").SCRIPT
 
 
-def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) -> Path:
+def publish(
+    name: str,
+    runs: Sequence[Path],
+    card: Mapping[str, str],
+    zoo: Path,
+    *,
+    weights_dtype: str = "float16",
+) -> Path:
     """Write a preset with its card and enter it into the index.
 
     Args:
@@ -67,6 +79,7 @@ def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) ->
         runs: the folders of the runs, that with the weights first.
         card: what `python -m training.publish` reads from `--card`.
         zoo: the folder with `index.toml`.
+        weights_dtype: as for `Task.save_to_preset`.
 
     Returns:
         The preset's folder.
@@ -76,21 +89,51 @@ def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) ->
     """
     if set(card) != set(_CARD):
         raise ValueError(f"A card must have {', '.join(_CARD)}. Received: {', '.join(card)}")
-    measured = [json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in runs]
-    settings = [_settings(run) for run in runs]
-    for run, other in zip(runs, settings, strict=True):
-        if other != settings[0]:
-            raise ValueError(f"{run} has other settings than {runs[0]}.")
-    folder = zoo / name
-    script = script_of(measured[0]["model"])
+    settings = _settings(runs[0] / "preset")
+    _check_same_settings(settings, runs[1:], f"{runs[0]}")
     model = Task.from_preset(runs[0] / "preset")
-    extra = {
-        "training": settings[0],
-        "card": {key: card[key] for key in _CARD if key != "summary"},
-    }
-    model.save_to_preset(folder, weights_dtype="float16", extra=extra)
+    extra = {"training": settings, "card": {key: card[key] for key in _CARD if key != "summary"}}
+    model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
+    index = read_index(zoo) if (zoo / "index.toml").exists() else {}
+    index[name] = {"class": type(model).__name__, "summary": card["summary"]}
+    with replacing_file(zoo / "index.toml") as temporary:
+        temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
+    _write_metrics(zoo / name, [_figures(run) for run in runs])
+    zoo_readme.main(["--zoo", str(zoo)])
+    return zoo / name
+
+
+def add_runs(name: str, runs: Sequence[Path], zoo: Path) -> Path:
+    """Add the figures of further seeds to a preset, whose weights stay.
+
+    Args:
+        name: the preset's name.
+        runs: the folders of the runs.
+        zoo: the folder with `index.toml`.
+
+    Returns:
+        The preset's folder.
+
+    Raises:
+        ValueError: if a run has other settings than the preset, or a seed that it has already.
+    """
+    folder = zoo / name
+    _check_same_settings(_settings(folder), runs, name)
+    earlier = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["runs"]
+    measured = [*earlier, *(_figures(run) for run in runs)]
+    seeds = [run["seed"] for run in measured]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"Each run must have a seed of its own. Received: {seeds}")
+    _write_metrics(folder, measured)
+    zoo_readme.main(["--zoo", str(zoo)])
+    return folder
+
+
+def _write_metrics(folder: Path, measured: Sequence[Mapping[str, Any]]) -> None:
+    """Measure a preset that is in place, and write its `metrics.json`."""
     shipped = Task.from_preset(folder)
-    config = script.config_class(**settings[0])
+    script = script_of(measured[0]["model"])
+    config = script.config_class(**_settings(folder))
     data = script.load_data(config)
     parts = script.measure(shipped, data, config)
     metrics = {
@@ -99,7 +142,7 @@ def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) ->
         "parameters": measured[0]["parameters"],
         "hardware": hardware(),
         "date": datetime.date.today().isoformat(),
-        "runs": [_plain(run) for run in measured],
+        "runs": list(measured),
         "shipped": {
             "seed": measured[0]["seed"],
             **{part: parts.get(part, {}) for part in ("validation", "test")},
@@ -112,27 +155,36 @@ def publish(name: str, runs: Sequence[Path], card: dict[str, str], zoo: Path) ->
     }
     with replacing_file(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    index = read_index(zoo) if (zoo / "index.toml").exists() else {}
-    index[name] = {"class": metrics["model"], "summary": card["summary"]}
-    with replacing_file(zoo / "index.toml") as temporary:
-        temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
-    zoo_readme.main(["--zoo", str(zoo)])
-    return folder
 
 
-def _settings(run: Path) -> dict[str, Any]:
-    settings = dict(read_config(run / "preset")["training"])
+def _settings(preset: Path) -> dict[str, Any]:
+    settings = dict(read_config(preset)["training"])
     settings.pop("seed", None)
     return settings
 
 
-def _plain(run: Mapping[str, Any]) -> dict[str, Any]:
+def _check_same_settings(settings: Mapping[str, Any], runs: Sequence[Path], of: str) -> None:
+    for run in runs:
+        # A flag that is younger than a preset has its default there.
+        defaults = asdict(script_of(read_config(run / "preset")["class"]).config_class())
+        other = _settings(run / "preset")
+        differing = [
+            key
+            for key in sorted({*settings, *other})
+            if settings.get(key, defaults.get(key)) != other.get(key, defaults.get(key))
+        ]
+        if differing:
+            raise ValueError(f"{run} has other settings than {of}: {', '.join(differing)}.")
+
+
+def _figures(run: Path) -> dict[str, Any]:
     """A run's metrics with the figures of each part, without their details by label."""
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     return {
         key: {k: v for k, v in value.items() if isinstance(v, int | float)}
         if key in _PARTS
         else value
-        for key, value in run.items()
+        for key, value in metrics.items()
     }
 
 
@@ -192,11 +244,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__)
     parser.add_argument("name", help="the preset's name: what it does, never its size")
     parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="DIR")
-    parser.add_argument("--card", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--card", type=Path, metavar="FILE")
+    parser.add_argument("--add", action="store_true", help="add figures to the preset, no weights")
+    parser.add_argument("--weights-dtype", choices=WEIGHTS_DTYPES, default="float16")
     parser.add_argument("--zoo", type=Path, default=zoo_readme.ZOO, metavar="DIR")
     options = parser.parse_args(arguments)
-    card = tomllib.loads(options.card.read_text(encoding="utf-8"))
-    print(publish(options.name, options.runs, card, options.zoo))
+    if options.add:
+        print(add_runs(options.name, options.runs, options.zoo))
+        return
+    if options.card:
+        card = tomllib.loads(options.card.read_text(encoding="utf-8"))
+    else:
+        card = {
+            **read_config(options.zoo / options.name)["card"],
+            "summary": read_index(options.zoo)[options.name]["summary"],
+        }
+    dtype = options.weights_dtype
+    print(publish(options.name, options.runs, card, options.zoo, weights_dtype=dtype))
 
 
 if __name__ == "__main__":

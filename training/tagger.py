@@ -58,6 +58,7 @@ class TaggerConfig(TrainingConfig):
         0.0, "nats by which an entity's tag must beat O in training: more of them are found"
     )
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
+    capitals: bool = flag(False, "a vector for how a word is capitalised, beside its other vectors")
     embeddings: str | None = flag(
         None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
     )
@@ -118,6 +119,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "word_dimension",
         "character_units",
         "character_width",
+        "capitals",
         "embeddings",
         "freeze_embeddings",
         "vector_words",
@@ -210,6 +212,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             spelling=config.characters,
             character_units=config.character_units,
             character_width=config.character_width,
+            capitals=config.capitals,
             dropout=config.dropout,
             recurrent_dropout=config.recurrent_dropout,
             layer_dropout=config.dropout if config.depth > 1 else 0.0,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.embeddings.lexicons import LexiconPackage, read_census_names, read_vader
 from kerasrnn.embeddings.word_pieces import JoinedVectors, WordPiecePackage
 
 
@@ -123,7 +124,7 @@ class VectorPackage:
 
 
 #: Packages by the names under which `read_terms` and `read_vectors` know them.
-VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage] = MappingProxyType(
+VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage] = MappingProxyType(
     {
         # GloVe (Pennington et al. 2014) of Wikipedia 2014 and Gigaword 5: 400,000 words in lower
         # case, the most frequent first.
@@ -144,13 +145,29 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage] = MappingProxyTy
             dimension=100,
             licence="Apache-2.0",
         ),
+        # How positive or negative 7,500 words are (Hutto and Gilbert 2014).
+        "vader": LexiconPackage(
+            distribution="vaderSentiment",
+            module="vaderSentiment",
+            read=read_vader,
+            dimension=3,
+            licence="MIT",
+        ),
+        # First and last names of the US census of 1990.
+        "census-names": LexiconPackage(
+            distribution="names",
+            module="names",
+            read=read_census_names,
+            dimension=3,
+            licence="public domain",
+        ),
     }
 )
 
 
 def package_of(
     source: str | os.PathLike[str],
-) -> VectorPackage | WordPiecePackage | JoinedVectors | None:
+) -> VectorPackage | WordPiecePackage | LexiconPackage | JoinedVectors | None:
     """The package that a name stands for.
 
     Args:

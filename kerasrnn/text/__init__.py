@@ -1,5 +1,6 @@
 """Tokenising, vocabularies and tag inventories, as Keras layers that export into the graph."""
 
+from kerasrnn.text.capitals import Capitals
 from kerasrnn.text.character_tokenizer import CharacterTokenizer
 from kerasrnn.text.characters import CharacterIds
 from kerasrnn.text.pieces import CharacterPieces, WordPieces
@@ -10,6 +11,7 @@ from kerasrnn.text.units import TextUnits
 from kerasrnn.text.vocabulary import Vocabulary
 
 __all__ = [
+    "Capitals",
     "CharacterIds",
     "CharacterPieces",
     "CharacterTokenizer",

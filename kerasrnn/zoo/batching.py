@@ -109,6 +109,7 @@ class EncodedSentences:
         words: word ids `(words,)`.
         tags: tag ids `(words,)`.
         characters: character ids `(words, length)`, or None.
+        capitals: how each word is capitalised `(words,)`, or None.
         labels: the ids of the sentences' labels `(sentences,)`, or None.
     """
 
@@ -116,6 +117,7 @@ class EncodedSentences:
     words: np.ndarray
     tags: np.ndarray
     characters: np.ndarray | None = None
+    capitals: np.ndarray | None = None
     labels: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -134,12 +136,14 @@ class EncodedSentences:
         Returns:
             The network's inputs and the targets.
         """
-        words, tags, characters = padded(
-            self.splits, indices, self.words, self.tags, self.characters
+        words, tags, characters, capitals = padded(
+            self.splits, indices, self.words, self.tags, self.characters, self.capitals
         )
         inputs = {"words": words}
         if characters is not None:
             inputs["characters"] = without_empty_ends(characters)
+        if capitals is not None:
+            inputs["capitals"] = capitals
         targets = {"tags": tags}
         if self.labels is not None:
             targets["labels"] = self.labels[indices]
@@ -152,6 +156,8 @@ class EncodedSentences:
         targets = {"tags": tf.TensorSpec((None, None), tf.int32)}
         if self.characters is not None:
             inputs["characters"] = tf.TensorSpec((None, None, None), tf.int32)
+        if self.capitals is not None:
+            inputs["capitals"] = tf.TensorSpec((None, None), tf.int32)
         if self.labels is not None:
             targets["labels"] = tf.TensorSpec((None,), tf.int32)
         return inputs, targets

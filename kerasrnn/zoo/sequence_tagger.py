@@ -16,6 +16,7 @@ from kerasrnn.cells import CELLS
 from kerasrnn.data import TaggedSentence, check_tags
 from kerasrnn.serving import Signature
 from kerasrnn.text import (
+    Capitals,
     CharacterIds,
     Entity,
     TagInventory,
@@ -90,6 +91,7 @@ class SequenceTagger(ExampleTask):
         character_units: the length of the vector of a word's spelling.
         character_width: how many characters a filter of the convolution sees.
         max_word_length: how many characters of a word are read; a longer one loses its middle.
+        capitals: whether a vector says how a word is capitalised; see `kerasrnn.text.Capitals`.
         word_dropout: the share of words taken for unknown in training.
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
@@ -134,6 +136,7 @@ class SequenceTagger(ExampleTask):
         character_units: int = 50,
         character_width: int = 3,
         max_word_length: int = 20,
+        capitals: bool = False,
         word_dropout: float = 0.0,
         dropout: float = 0.5,
         recurrent_dropout: float = 0.0,
@@ -187,6 +190,7 @@ class SequenceTagger(ExampleTask):
             "character_units": character_units,
             "character_width": character_width,
             "max_word_length": max_word_length,
+            "capitals": capitals,
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
@@ -205,6 +209,7 @@ class SequenceTagger(ExampleTask):
         self.spell: CharacterIds | None = None
         if characters and spelling != "none":
             self.spell = CharacterIds(characters, max_length=max_word_length, name="spell")
+        self.capitals = Capitals(name="capitals") if capitals else None
         # Labels are tags of whole sentences; they have no scheme.
         self.label_inventory: TagInventory | None = None
         if labels:
@@ -226,6 +231,7 @@ class SequenceTagger(ExampleTask):
             character_dimension=character_dimension,
             character_units=character_units,
             character_width=character_width,
+            capitals=self.capitals.size if self.capitals else 0,
             word_dropout=word_dropout,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
@@ -594,6 +600,8 @@ class SequenceTagger(ExampleTask):
         inputs = {"words": words}
         if self.spell is not None:
             inputs["characters"] = trimmed(self.spell(tokens))  # (batch, time, length)
+        if self.capitals is not None:
+            inputs["capitals"] = self.capitals(tokens)
         mask = tf.not_equal(words, PADDING_ID)
         outputs = self.network(inputs, training=False)
         ids, scores = self.head.decode(outputs["tags"], mask)
@@ -689,6 +697,7 @@ class SequenceTagger(ExampleTask):
             words=self.vocabulary(flat).numpy(),
             tags=self.inventory.ids(tags).numpy(),
             characters=None if self.spell is None else self.spell(flat).numpy(),
+            capitals=None if self.capitals is None else self.capitals(flat).numpy(),
             labels=labels,
         )
 

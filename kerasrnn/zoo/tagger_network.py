@@ -12,6 +12,9 @@ from kerasrnn.zoo.pooling import SentencePooling
 from kerasrnn.zoo.spelling import SPELLINGS, SpellingCNN, SpellingRNN
 from kerasrnn.zoo.word_layers import PADDING_ID, UNKNOWN_ID, WordDropout, vector_initializer
 
+# The length of a vector of one of five forms.
+_CAPITALS_DIMENSION = 8
+
 __all__ = [
     "PADDING_ID",
     "SPELLINGS",
@@ -26,11 +29,12 @@ __all__ = [
 class TaggerNetwork(keras.Model):
     r"""Scores for the tags of words, and for the label of the whole sentence if there are labels.
 
-    A word's embedding stands beside the vector of its spelling; a deep recurrent layer, in both
-    directions unless told otherwise, reads the sentence; a dense layer scores the tags:
+    A word's embedding stands beside the vector of its spelling and that of its capitals; a deep
+    recurrent layer, in both directions unless told otherwise, reads the sentence; a dense layer
+    scores the tags:
 
     .. math::
-        x^{<t>} &= [E_{w_t}; spelling(w_t)] \\
+        x^{<t>} &= [E_{w_t}; spelling(w_t); E^{capitals}_{w_t}] \\
         h^{<t>} &= DeepRNN(x)^{<t>} \\
         \hat y^{<t>} &= W_y h^{<t>} + b_y
 
@@ -53,6 +57,7 @@ class TaggerNetwork(keras.Model):
         character_dimension: the length of a character's embedding.
         character_units: the length of the vector of a word's spelling.
         character_width: how many characters a filter of the convolution sees.
+        capitals: the number of ids of how a word is capitalised; 0 without that feature.
         word_dropout: the share of words taken for unknown in training.
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
@@ -61,7 +66,8 @@ class TaggerNetwork(keras.Model):
 
     Call arguments:
         inputs: a dict of `words`, integers `(batch, time)`, 0 for padding, and with spelling
-            `characters`, integers `(batch, time, length)`, 0 for padding.
+            `characters`, integers `(batch, time, length)`, 0 for padding, and with that feature
+            `capitals`, integers `(batch, time)`.
 
     Returns:
         A dict of `tags`, float32 scores `(batch, time, tags)`, and with labels `labels`, float32
@@ -93,6 +99,7 @@ class TaggerNetwork(keras.Model):
         character_dimension: int = 25,
         character_units: int = 50,
         character_width: int = 3,
+        capitals: int = 0,
         word_dropout: float = 0.0,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -127,6 +134,14 @@ class TaggerNetwork(keras.Model):
             spell = SpellingRNN(
                 characters, character_dimension, character_units, cell, dtype=dtype, name="spelling"
             )
+        if capitals:
+            capital_vectors = keras.layers.Embedding(
+                capitals,
+                _CAPITALS_DIMENSION,
+                embeddings_initializer=vector_initializer(_CAPITALS_DIMENSION),
+                dtype=dtype,
+                name="capital_embeddings",
+            )
         rnn = DeepRNN(
             cell=cell,
             units=units,
@@ -144,12 +159,16 @@ class TaggerNetwork(keras.Model):
         inputs = {"words": keras.Input((None,), dtype="int32", name="words")}
         word_ids = inputs["words"]
         mask = ops.not_equal(word_ids, PADDING_ID)  # (batch, time)
-        features = embeddings(word_drop(word_ids))  # (batch, time, word_dimension)
+        parts = [embeddings(word_drop(word_ids))]  # (batch, time, word_dimension)
         if spell is not None:
             inputs["characters"] = keras.Input((None, None), dtype="int32", name="characters")
-            features = keras.layers.Concatenate(dtype=dtype, name="word_and_spelling")(
-                [features, spell(inputs["characters"])]
-            )
+            parts.append(spell(inputs["characters"]))
+        if capitals:
+            inputs["capitals"] = keras.Input((None,), dtype="int32", name="capitals")
+            parts.append(capital_vectors(inputs["capitals"]))
+        features = parts[0]
+        if len(parts) > 1:
+            features = keras.layers.Concatenate(dtype=dtype, name="word_and_spelling")(parts)
         features = keras.layers.Dropout(dropout, dtype=dtype, name="input_dropout")(features)
         hidden = rnn(features, mask=mask)  # (batch, time, units or 2 · units)
         hidden = keras.layers.Dropout(dropout, dtype=dtype, name="output_dropout")(hidden)
@@ -177,6 +196,7 @@ class TaggerNetwork(keras.Model):
             "character_dimension": character_dimension,
             "character_units": character_units,
             "character_width": character_width,
+            "capitals": capitals,
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,

@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import h5py
 import keras
-import numpy as np
 import tensorflow as tf
 import tomlkit
 
@@ -19,6 +17,7 @@ from kerasrnn._version import __version__
 from kerasrnn.text.term_files import read_terms, write_terms
 from kerasrnn.zoo.files import replacing_folder
 from kerasrnn.zoo.presets import read_config, resolve_preset
+from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES, copy_weights, readable_weights
 
 WEIGHTS_FILE = "model.weights.h5"
 CONFIG_FILE = "config.toml"
@@ -176,7 +175,8 @@ class Task(keras.Model):
         weights = folder / WEIGHTS_FILE
         if not weights.is_file():
             raise FileNotFoundError(f"The preset {folder} lacks its {WEIGHTS_FILE}.")
-        task.load_weights(weights)
+        with readable_weights(weights) as file:
+            task.load_weights(file)
         return task
 
     @classmethod
@@ -207,15 +207,16 @@ class Task(keras.Model):
 
         Args:
             folder: The folder to write.
-            weights_dtype: `"float32"`, or `"float16"` for half the size on disk. The weights of a
-                loaded model are float32 in either case.
+            weights_dtype: `"float32"`; `"float16"` for half the size on disk; or `"int8"`, which
+                halves the tables of embeddings once more, each row with a scale of its own, and
+                is `"float16"` else. The weights of a loaded model are float32 in any case.
             extra: Further sections of `config.toml`: `training` (how it was trained) and `card`.
 
         Returns:
             The folder.
 
         Raises:
-            ValueError: if `weights_dtype` is neither of the two.
+            ValueError: if `weights_dtype` is none of these, or cannot hold a weight.
 
         Example:
 
@@ -226,15 +227,16 @@ class Task(keras.Model):
         >>> sorted(path.name for path in folder.iterdir())
         ['config.toml', 'model.weights.h5', 'vocabulary']
         """
-        if weights_dtype not in ("float32", "float16"):
+        if weights_dtype not in WEIGHTS_DTYPES:
             raise ValueError(
-                f"`weights_dtype` must be float32 or float16. Received: {weights_dtype!r}"
+                f"`weights_dtype` must be one of {', '.join(WEIGHTS_DTYPES)}. "
+                f"Received: {weights_dtype!r}"
             )
         with replacing_folder(folder) as temporary:
             self._write_config(temporary, extra or {})
             full = temporary / ("full." + WEIGHTS_FILE)
             self.save_weights(full)
-            _copy_weights(full, temporary / WEIGHTS_FILE, weights_dtype)
+            copy_weights(full, temporary / WEIGHTS_FILE, weights_dtype)
             full.unlink()
         return Path(folder)
 
@@ -379,30 +381,3 @@ def _inside(folder: Path, file: Any) -> Path:
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{folder / CONFIG_FILE}: {file!r} lies outside of the preset.")
     return path
-
-
-def _copy_weights(source: Path, target: Path, dtype: str) -> None:
-    """Copy Keras's weights file with every float in `dtype`, compressed, without the optimizer."""
-    with h5py.File(source, "r") as old, h5py.File(target, "w") as new:
-        for key, value in old.attrs.items():
-            new.attrs[key] = value
-
-        def copy(name: str, item: Any) -> None:
-            # Keras writes a compiled model's optimizer along, which is twice the weights.
-            if name.split("/")[0] == "optimizer":
-                return
-            if isinstance(item, h5py.Group):
-                made = new.require_group(name)
-            else:
-                array = item[()]
-                if np.issubdtype(array.dtype, np.floating):
-                    with np.errstate(over="ignore"):  # found out below
-                        array = array.astype(dtype)
-                    if not np.isfinite(array).all():
-                        raise ValueError(f"The weight {name} has values that {dtype} cannot hold.")
-                options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
-                made = new.create_dataset(name, data=array, **options)
-            for key, value in item.attrs.items():
-                made.attrs[key] = value
-
-        old.visititems(copy)

@@ -249,6 +249,31 @@ def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch
     assert answers[0] == answers[1]
 
 
+def test_figures_of_further_seeds_are_added(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "_SERVING_SECONDS", 0.1)
+    card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
+    folder = publish.publish("toy", [finished], card, tmp_path, weights_dtype="int8")
+    weights = (folder / "model.weights.h5").read_bytes()
+    with pytest.raises(ValueError, match=r"a seed of its own. Received: \[1, 1\]"):
+        publish.add_runs("toy", [finished], tmp_path)
+    other = shutil.copytree(finished, tmp_path / "other")
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["seed"], metrics["validation"]["accuracy"] = 2, 0.5
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    # As if the preset were older than one of the flags, which then has its default there.
+    config = folder / "config.toml"
+    text = config.read_text()
+    assert "capitals = false" in text.partition("[training]")[2]
+    head, section, tail = text.partition("[training]")
+    config.write_text(head + section + tail.replace("capitals = false\n", ""))
+    publish.add_runs("toy", [other], tmp_path)
+    assert (folder / "model.weights.h5").read_bytes() == weights
+    runs = json.loads((folder / "metrics.json").read_text())["runs"]
+    assert [run["seed"] for run in runs] == [1, 2]
+    mean = 50 * (runs[0]["validation"]["accuracy"] + 0.5)
+    assert f"| validation | accuracy | {mean:.2f} ±" in (folder / "README.md").read_text()
+
+
 def test_runs_with_other_settings_are_no_seeds_of_one_preset(finished, tmp_path):
     other = shutil.copytree(finished, tmp_path / "other")
     path = other / "preset" / "config.toml"

@@ -103,8 +103,8 @@ def test_half_precision_on_disk(trained, tmp_path):
     loaded = SequenceTagger.from_preset(half)
     assert {str(weight.dtype) for weight in loaded.weights} == {"float32"}
     same_weights(SequenceTagger.from_preset(full), loaded, tolerance=1e-3)
-    with pytest.raises(ValueError, match=r"float32 or float16. Received: 'int8'"):
-        trained.save_to_preset(tmp_path / "other", weights_dtype="int8")
+    with pytest.raises(ValueError, match=r"float32, float16, int8. Received: 'int4'"):
+        trained.save_to_preset(tmp_path / "other", weights_dtype="int4")
     assert not (tmp_path / "other").exists()
 
 

@@ -100,6 +100,25 @@ def test_lists_of_another_length_are_refused(small):
         small(labels=None).fit([["a", "b"]], [], verbose=0)
 
 
+_TINY = {"units": 6, "word_dimension": 6, "dropout": 0.0}
+
+
+def test_capitals_alone_tell_words_apart(small):
+    """Nothing else does: words are in small letters, and there is no spelling."""
+    sentences = [sentence("We saw Apple|ORG"), sentence("We saw apple")] * 4
+    words = sorted({token.lower() for row in sentences for token in row.tokens})
+    tags = ["O", "B-ORG", "I-ORG"]
+    for capitals, found in ((True, 1), (False, 0)):
+        keras.utils.set_random_seed(2)
+        tagger = SequenceTagger(words, tags, spelling="none", capitals=capitals, **_TINY)
+        tagger.compile(keras.optimizers.Adam(0.05))
+        tagger.fit(sentences, epochs=20, batch_size=4, seed=1, verbose=0)
+        entities = tagger.predict(["We saw Apple", "We saw apple"])
+        assert (entities[0] != entities[1]) == bool(found)
+        if found:
+            assert [entity.text for entity in entities[0]] == ["Apple"] and not entities[1]
+
+
 def test_it_has_its_own_loss(small):
     with pytest.raises(TypeError, match=r"has its own loss"):
         small().compile(loss="mse")
@@ -264,9 +283,9 @@ def test_a_constrained_field_gives_legal_tags_only(toy, small):
 
 
 @pytest.mark.parametrize("crf", [False, True])
-@pytest.mark.parametrize("spelling", ["cnn", "rnn"])
-def test_batch_size_and_padding_change_no_answer(toy, small, crf, spelling):
-    tagger = small(crf=crf, spelling=spelling)
+@pytest.mark.parametrize(("spelling", "capitals"), [("cnn", True), ("rnn", False)])
+def test_batch_size_and_padding_change_no_answer(toy, small, crf, spelling, capitals):
+    tagger = small(crf=crf, spelling=spelling, capitals=capitals)
     rng = np.random.default_rng(1)
     for weight in tagger.trainable_variables:  # so large that all tags occur
         weight.assign(rng.normal(0, 0.8, weight.shape))

@@ -33,12 +33,12 @@ def batch(rng: np.random.Generator, lengths=(4, 2, 0), time=5, letters=6) -> dic
     return {
         "words": (words * present).astype("int32"),
         "characters": (characters * spelled * present[..., None]).astype("int32"),
+        "capitals": (rng.integers(1, 5, words.shape) * present).astype("int32"),
     }
 
 
 def run(network, inputs, training=False) -> dict[str, np.ndarray]:
-    if "characters" not in network.input:
-        inputs = {"words": inputs["words"]}
+    inputs = {name: inputs[name] for name in network.input}
     outputs = network(inputs, training=training)
     return {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
 
@@ -47,6 +47,7 @@ def first(inputs, rows, time, letters) -> dict[str, np.ndarray]:
     return {
         "words": inputs["words"][rows, :time],
         "characters": inputs["characters"][rows, :time, :letters],
+        "capitals": inputs["capitals"][rows, :time],
     }
 
 
@@ -64,7 +65,7 @@ def test_scores_have_the_shape_of_the_words(rng, cell, spelling):
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("spelling", ["cnn", "rnn"])
 def test_padding_and_neighbours_change_nothing(rng, spelling, bidirectional):
-    network = make(spelling=spelling, bidirectional=bidirectional, depth=2, labels=3)
+    network = make(spelling=spelling, bidirectional=bidirectional, depth=2, labels=3, capitals=5)
     inputs = batch(rng, lengths=(5, 3, 1), time=7, letters=6)
     inputs["characters"][1:, :, 3:] = 0  # short words
     together = run(network, inputs)
