@@ -57,7 +57,7 @@ class ClassifierConfig(TrainingConfig):
     )
     attention_units: int = flag(50, "length of the hidden layer that weighs the steps")
     embeddings: str | None = flag(
-        None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
+        None, "word vectors: GloVe or word2vec text, .gz too, or packages such as glove-6b-50d+vader"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(

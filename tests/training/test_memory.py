@@ -110,6 +110,44 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, monkeypatch, 
     assert "(right: " in capsys.readouterr().out
 
 
+def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
+    config = memory.MemoryConfig(task="copy", length=50, shortest=10)
+    assert memory._stages(config, 12) == [(2, 10), (4, 20), (6, 40), (12, 50)]
+    assert memory._stages(memory.MemoryConfig(length=50), 12) == [(12, 50)]
+    assert memory._stages(memory.MemoryConfig(length=50, shortest=50), 12) == [(12, 50)]
+
+    lengths = []
+    fresh = memory.fresh_batches
+
+    def noted(make, *arguments, **options):
+        lengths.append((options["epoch"], make(1, 0).inputs.shape[1]))
+        return fresh(make, *arguments, **options)
+
+    monkeypatch.setattr(memory, "fresh_batches", noted)
+    flags = [*SMALL, "--epochs", "6", "--shortest", "4"]
+    metrics = run(tmp_path / "whole", *flags)
+    assert lengths == [(0, 4), (1, 8), (3, 12)]
+    # Broken off in the middle of the last length, and taken up again.
+    save = common.Checkpoints.save
+
+    class Killed(BaseException):
+        pass
+
+    def save_and_die(self, model, state):
+        save(self, model, state)
+        if len(state["history"]) == 4:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(common.Checkpoints, "save", save_and_die)
+        run(tmp_path / "broken", *flags)
+    lengths.clear()
+    run(tmp_path / "broken", "--resume")
+    assert lengths == [(4, 12)]
+    assert metrics["epochs"] == 6
+    assert figures(tmp_path / "broken") == figures(tmp_path / "whole")
+
+
 def test_a_seed_changes_weights_and_sequences_but_not_what_is_measured():
     script = memory.SCRIPT
     one, two = (
@@ -200,6 +238,9 @@ def test_a_file_of_ones_own(tmp_path, no_export):
         (["--data", "nowhere.npz"], "expected a NumPy archive .npz, got none"),
         (["--data", "nowhere.npz", "--length", "3"], "--length is for generated tasks"),
         (["--cell", "simple", "--chrono", "9"], "cells with gates"),
+        (["--task", "copy", "--shortest", "51"], "--shortest must be from 1 to --length, 50"),
+        (["--task", "reber", "--shortest", "9"], "not for reber"),
+        (["--task", "digits", "--shortest", "9"], "not for digits"),
     ],
 )
 def test_flags_that_make_no_sense(tmp_path, flags, message, capsys):
