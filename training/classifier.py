@@ -29,11 +29,13 @@ from training.common import (
     TrainingConfig,
     UsageError,
     data_path,
+    decaying_adam,
     filled,
     flag,
     load_parts,
     tenth_held_out,
 )
+from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 
 DEFAULT_DATA = "builtin:languages"
@@ -57,7 +59,7 @@ class ClassifierConfig(TrainingConfig):
     )
     attention_units: int = flag(50, "length of the hidden layer that weighs the steps")
     embeddings: str | None = flag(
-        None, "word vectors: GloVe or word2vec text, .gz too, or packages such as glove-6b-50d+vader"
+        None, "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
@@ -65,6 +67,9 @@ class ClassifierConfig(TrainingConfig):
     )
     vector_deviation: float | None = flag(
         None, "standard deviation of the numbers of --embeddings; 1/√length by default"
+    )
+    lazy_embeddings: bool = flag(
+        False, "change the embeddings of the words of a batch only: much faster with many words"
     )
     token_dimension: int | None = flag(
         None, "length of a word's or character's embedding without --embeddings"
@@ -252,11 +257,18 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
                 **options,
             )
 
+        steps = -(-len(data.train) // filled(config.batch_size))
+        optimizer = None
+        if config.lazy_embeddings:
+            optimizer = decaying_adam(
+                filled(config.learning_rate), filled(config.epochs) * steps, kind=LazyAdam
+            )
         return Plan(
             fit=fit,
-            steps=-(-len(data.train) // filled(config.batch_size)),
+            steps=steps,
             units=model.count_tokens([text.text for text in data.train]),
             monitor="val_accuracy",
+            optimizer=optimizer,
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
         )
 

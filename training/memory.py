@@ -225,7 +225,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
             if config.fixed is False or config.sequences is not None:
                 raise UsageError("The digits are always the same: no --sequences, no --no-fixed.")
             if config.shortest is not None:
-                raise UsageError(f"--shortest is for new sequences with a --length, not for {task}.")
+                raise UsageError(f"--shortest is for new sequences, not for {task}.")
             pixels = task == "digits_pixels"
             train, validation, test = (
                 digit_rows(pixel_by_pixel=pixels, split=split)
@@ -242,7 +242,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         fixed = generated.fixed if config.fixed is None else config.fixed
         if config.shortest is not None:
             if length is None or fixed:
-                raise UsageError(f"--shortest is for new sequences with a --length, not for {task}.")
+                raise UsageError(f"--shortest is for new sequences, not for {task}.")
             if not 1 <= config.shortest <= length:
                 raise UsageError(
                     f"--shortest must be from 1 to --length, {length}. Received: {config.shortest}"

@@ -28,11 +28,13 @@ from training.common import (
     RunFolder,
     TrainingConfig,
     data_path,
+    decaying_adam,
     filled,
     flag,
     load_parts,
     tenth_held_out,
 )
+from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 
 DEFAULT_DATA = "builtin:entities"
@@ -60,7 +62,7 @@ class TaggerConfig(TrainingConfig):
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
     capitals: bool = flag(False, "a vector for how a word is capitalised, beside its other vectors")
     embeddings: str | None = flag(
-        None, "word vectors: GloVe or word2vec text, .gz too, or packages such as glove-6b-50d+vader"
+        None, "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader"
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
@@ -68,6 +70,9 @@ class TaggerConfig(TrainingConfig):
     )
     vector_deviation: float | None = flag(
         None, "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read"
+    )
+    lazy_embeddings: bool = flag(
+        False, "change the embeddings of the words of a batch only: much faster with many words"
     )
     word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
     character_units: int = flag(50, "length of the vector of a word's spelling")
@@ -262,11 +267,18 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             )
 
         monitor = "val_f1" if data.scheme != "none" else "val_accuracy"
+        steps = -(-len(data.train) // filled(config.batch_size))
+        optimizer = None
+        if config.lazy_embeddings:
+            optimizer = decaying_adam(
+                filled(config.learning_rate), filled(config.epochs) * steps, kind=LazyAdam
+            )
         return Plan(
             fit=fit,
-            steps=-(-len(data.train) // filled(config.batch_size)),
+            steps=steps,
             units=sum(map(len, data.train)),
             monitor=monitor,
+            optimizer=optimizer,
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
         )
 

@@ -1,0 +1,82 @@
+"""Adam for large tables of embeddings, of which a batch reads a few rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class LazyAdam(keras.optimizers.Adam):
+    """Adam that changes only those rows of a table of embeddings that a batch has read.
+
+    Keras's Adam moves all rows at each step, as the means of their gradients decay: for 60,000
+    words of 150 numbers that takes longer than all else of a tagger's step. Here the means of a row
+    are those of the batches that have read it, and wait for the next one. So a rare word moves a
+    few step sizes each time it is seen, instead of some thirty, and stays closer to the vector that
+    it began with. Weights that are not looked up by rows are changed as by Keras's Adam.
+
+    Kingma and Ba (2015), "Adam: A Method for Stochastic Optimization", algorithm 1, for each row by
+    itself, but with the number of all steps in the correction of the bias.
+
+    Args:
+        *arguments: as for `keras.optimizers.Adam`, without `amsgrad`.
+        **keywords: as for `keras.optimizers.Adam`.
+
+    Raises:
+        ValueError: if `amsgrad` is asked for.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        if self.amsgrad:
+            raise ValueError("`amsgrad` must be False: LazyAdam has none. Received: True")
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        """Change weights by their gradients."""
+        return super().apply([_summed(gradient) for gradient in grads], trainable_variables)
+
+    def _clip_gradients(self, grads: Any) -> Any:
+        # Keras multiplies by the scale, which makes a whole table of some rows.
+        if self.global_clipnorm and self.global_clipnorm > 0:
+            return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+        return super()._clip_gradients(grads)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Change one weight."""
+        if not isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        rows = gradient.indices
+        values = tf.cast(gradient.values, variable.dtype)
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        place = self._get_variable_index(variable)
+        means, squares = _resource(self._momentums[place]), _resource(self._velocities[place])
+
+        mean, square = tf.gather(means, rows), tf.gather(squares, rows)
+        mean += (1 - self.beta_1) * (values - mean)
+        square += (1 - self.beta_2) * (values**2 - square)
+        means.scatter_update(tf.IndexedSlices(mean, rows))
+        squares.scatter_update(tf.IndexedSlices(square, rows))
+
+        rate = ops.cast(learning_rate, variable.dtype)
+        rate *= ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
+        change = rate * mean / (tf.sqrt(square) + self.epsilon)
+        _resource(variable).scatter_sub(tf.IndexedSlices(change, rows))
+
+
+def _summed(gradient: Any) -> Any:
+    """A gradient in which each row of a table stands once; any other as it is."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)
+
+
+def _resource(variable: Any) -> tf.Variable:
+    """TensorFlow's own variable, which can change some of its rows."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
