@@ -5,7 +5,7 @@ run, the figures of all of them, and a TOML file with `summary`, `data`, `licenc
 `example` and `command`. Without `--card`, the preset of that name keeps its texts.
 
 `python -m training.publish NAME --add --runs DIR [DIR ...]` adds the figures of further seeds to a
-preset that is there already, whose weights stay.
+preset that is there already, whose weights stay; without `--runs`, it is only measured anew.
 """
 
 from __future__ import annotations
@@ -243,12 +243,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__)
     parser.add_argument("name", help="the preset's name: what it does, never its size")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="DIR")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], metavar="DIR")
     parser.add_argument("--card", type=Path, metavar="FILE")
     parser.add_argument("--add", action="store_true", help="add figures to the preset, no weights")
     parser.add_argument("--weights-dtype", choices=WEIGHTS_DTYPES, default="float16")
     parser.add_argument("--zoo", type=Path, default=zoo_readme.ZOO, metavar="DIR")
     options = parser.parse_args(arguments)
+    if not options.runs and not options.add:
+        parser.error("--runs must name the folders of runs, unless --add only measures anew.")
     if options.add:
         print(add_runs(options.name, options.runs, options.zoo))
         return

@@ -148,6 +148,7 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage]
             terms="data/glove_6B_index.parquet",
             licence="PDDL 1.0",
         ),
+        "minilm-l6-50d": _minilm(50),
         "minilm-l6": _minilm(100),
         "minilm-l6-200d": _minilm(200),
         # How positive or negative 7,500 words are (Hutto and Gilbert 2014).

@@ -121,6 +121,8 @@ def test_scores_are_pinned(name):
         "words": np.array([tagger.vocabulary(words)]),
         "characters": np.array([tagger.spell(words)]),
     }
+    if tagger.capitals is not None:
+        ids["capitals"] = np.array([tagger.capitals(words)])
     scores = np.array(tagger.network(ids)["tags"])[0]  # (time, tags)
     np.testing.assert_allclose(scores[4, : len(SCORES[name])], SCORES[name], atol=1e-3)
 
