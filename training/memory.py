@@ -186,7 +186,7 @@ class MemoryData:
     test: MemoryExamples | None
     source: str
     task: str | None
-    make: Callable[[int, Any, int | None], MemoryExamples] | None
+    make: Callable[..., MemoryExamples] | None  # how many, a seed, and `length`
 
     def sizes(self) -> dict[str, int]:
         sizes = {f"{n}_sequences": len(getattr(self, n) or ()) for n in ("validation", "test")}

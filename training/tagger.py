@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasrnn.data import TaggedSentence, check_tags, infer_scheme, load_sentences
-from kerasrnn.embeddings import read_terms, read_vectors
+from kerasrnn.embeddings import PIECE_PACKAGES, Vectors, read_terms, read_vectors
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
 from kerasrnn.zoo.sequence_tagger import SCHEMES
 from kerasrnn.zoo.tagger_network import SPELLINGS
+from kerasrnn.zoo.task import check_choice
 from training import plots
 from training.common import (
     RunCallback,
@@ -70,6 +71,9 @@ class TaggerConfig(TrainingConfig):
     )
     vector_deviation: float | None = flag(
         None, "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read"
+    )
+    pieces: str | None = flag(
+        None, "pieces of words with their vectors, so that no word is unknown: such as minilm-l6"
     )
     lazy_embeddings: bool = flag(
         False, "change the embeddings of the words of a batch only: much faster with many words"
@@ -129,6 +133,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         "freeze_embeddings",
         "vector_words",
         "vector_deviation",
+        "pieces",
         "min_count",
         "sentence_labels",
         "split_contractions",
@@ -201,6 +206,10 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             arguments["normalize_digits"] = False  # the files have numbers as they are
         else:
             arguments["word_dimension"] = config.word_dimension
+        if config.pieces:
+            check_choice("--pieces", config.pieces, tuple(PIECE_PACKAGES))
+            arguments["pieces"], piece_matrix = PIECE_PACKAGES[config.pieces].read_pieces()
+            arguments["piece_dimension"] = piece_matrix.shape[1]
         if not config.sentence_labels:
             arguments["labels"] = None
         tagger = SequenceTagger.from_sentences(
@@ -233,6 +242,11 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
             )
+        if config.pieces:
+            vectors = Vectors(piece_matrix, np.ones(len(piece_matrix), bool))
+            if config.vector_deviation != 0:
+                vectors = vectors.scaled(config.vector_deviation)
+            tagger.set_piece_vectors(vectors.matrix)
         return tagger
 
     def preset_overrides(self, config: TaggerConfig) -> dict[str, Any]:

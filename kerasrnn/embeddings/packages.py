@@ -171,6 +171,12 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage]
 )
 
 
+#: Those of them that carry pieces of words with their vectors.
+PIECE_PACKAGES: Mapping[str, WordPiecePackage] = MappingProxyType(
+    {name: p for name, p in VECTOR_PACKAGES.items() if isinstance(p, WordPiecePackage)}
+)
+
+
 def package_of(
     source: str | os.PathLike[str],
 ) -> VectorPackage | WordPiecePackage | LexiconPackage | JoinedVectors | None:

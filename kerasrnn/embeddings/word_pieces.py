@@ -11,6 +11,7 @@ from kerasrnn.data.errors import DataError
 
 _CONTINUATION = "##"  # before a piece that goes on with a word
 _UNUSED = "[unused"
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,10 @@ class WordPiecePackage:
             DataError: its file cannot be read.
         """
         ids = self._tokenizer().get_vocab()
-        special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
         return [
             piece
             for piece in sorted(ids, key=ids.__getitem__)
-            if not piece.startswith((_CONTINUATION, _UNUSED)) and piece not in special
+            if not piece.startswith((_CONTINUATION, _UNUSED)) and piece not in _SPECIAL
         ]
 
     def read_vectors(
@@ -112,6 +112,26 @@ class WordPiecePackage:
                 matrix[row] = table[pieces].mean(axis=0)
                 found[row] = True
         return matrix, found
+
+    def read_pieces(self) -> tuple[list[str], np.ndarray]:
+        """All pieces, those that go on with a word written with `##`, and their vectors.
+
+        Returns:
+            The pieces in the order of the encoder's vocabulary, for `kerasrnn.text.SubwordIds`, and
+            a float32 matrix `(pieces, dimension)`.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed.
+            DataError: its files cannot be read.
+        """
+        tokenizer = self._tokenizer()
+        ids = tokenizer.get_vocab()
+        pieces = [
+            piece
+            for piece in sorted(ids, key=ids.__getitem__)
+            if not piece.startswith(_UNUSED) and piece not in _SPECIAL
+        ]
+        return pieces, self._components(tokenizer)[[ids[piece] for piece in pieces]]
 
     def _tokenizer(self):
         try:

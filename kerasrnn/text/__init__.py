@@ -5,6 +5,7 @@ from kerasrnn.text.character_tokenizer import CharacterTokenizer
 from kerasrnn.text.characters import CharacterIds
 from kerasrnn.text.pieces import CharacterPieces, WordPieces
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
+from kerasrnn.text.subwords import SubwordIds
 from kerasrnn.text.tags import TagInventory
 from kerasrnn.text.tokenizer import Token, Tokenizer
 from kerasrnn.text.units import TextUnits
@@ -16,6 +17,7 @@ __all__ = [
     "CharacterPieces",
     "CharacterTokenizer",
     "Entity",
+    "SubwordIds",
     "TagInventory",
     "TextUnits",
     "Token",

@@ -110,6 +110,7 @@ class EncodedSentences:
         tags: tag ids `(words,)`.
         characters: character ids `(words, length)`, or None.
         capitals: how each word is capitalised `(words,)`, or None.
+        pieces: ids of the pieces of each word `(words, pieces)`, or None.
         labels: the ids of the sentences' labels `(sentences,)`, or None.
     """
 
@@ -118,6 +119,7 @@ class EncodedSentences:
     tags: np.ndarray
     characters: np.ndarray | None = None
     capitals: np.ndarray | None = None
+    pieces: np.ndarray | None = None
     labels: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -136,14 +138,18 @@ class EncodedSentences:
         Returns:
             The network's inputs and the targets.
         """
-        words, tags, characters, capitals = padded(
-            self.splits, indices, self.words, self.tags, self.characters, self.capitals
+        words, tags, characters, capitals, pieces = padded(
+            self.splits,
+            indices,
+            *(self.words, self.tags, self.characters, self.capitals, self.pieces),
         )
         inputs = {"words": words}
         if characters is not None:
             inputs["characters"] = without_empty_ends(characters)
         if capitals is not None:
             inputs["capitals"] = capitals
+        if pieces is not None:
+            inputs["pieces"] = without_empty_ends(pieces)
         targets = {"tags": tags}
         if self.labels is not None:
             targets["labels"] = self.labels[indices]
@@ -158,6 +164,8 @@ class EncodedSentences:
             inputs["characters"] = tf.TensorSpec((None, None, None), tf.int32)
         if self.capitals is not None:
             inputs["capitals"] = tf.TensorSpec((None, None), tf.int32)
+        if self.pieces is not None:
+            inputs["pieces"] = tf.TensorSpec((None, None, None), tf.int32)
         if self.labels is not None:
             targets["labels"] = tf.TensorSpec((None,), tf.int32)
         return inputs, targets
@@ -211,7 +219,7 @@ class EncodedTexts:
 
 
 def without_empty_ends(characters: np.ndarray) -> np.ndarray:
-    """Spelled words without the places behind the longest of them.
+    """Spelled words without the places behind the longest of them; or words in pieces.
 
     Args:
         characters: ids `(batch, time, length)`, 0 behind the end of a word.

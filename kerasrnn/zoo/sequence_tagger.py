@@ -19,6 +19,7 @@ from kerasrnn.text import (
     Capitals,
     CharacterIds,
     Entity,
+    SubwordIds,
     TagInventory,
     Tokenizer,
     Vocabulary,
@@ -71,6 +72,8 @@ class SequenceTagger(ExampleTask):
         tags: the tags, in any order.
         characters: the known characters. None or none at all means no spelling.
         labels: the labels of whole sentences, such as intents, for a second head; or None.
+        pieces: pieces of words, for a vector of each word, known or not, that is the mean of those
+            of its pieces; see `kerasrnn.text.SubwordIds` and `set_piece_vectors`. None for none.
         scheme: what tags mean: `BIO`, `BIOES` and `IO` mark entities, `none` stands for any other
             tags, such as parts of speech.
         crf: whether tags are chosen together by a conditional random field, else by a softmax.
@@ -85,13 +88,15 @@ class SequenceTagger(ExampleTask):
         depth: how many recurrent layers.
         bidirectional: whether the sentence is read from both ends.
         word_dimension: the length of a word's embedding.
-        train_words: whether word embeddings are trained; see `set_word_vectors`.
+        train_words: whether embeddings of words and pieces are trained; see `set_word_vectors`.
         spelling: how a word's characters become a vector: `cnn`, `rnn` or `none`.
         character_dimension: the length of a character's embedding.
         character_units: the length of the vector of a word's spelling.
         character_width: how many characters a filter of the convolution sees.
         max_word_length: how many characters of a word are read; a longer one loses its middle.
         capitals: whether a vector says how a word is capitalised; see `kerasrnn.text.Capitals`.
+        piece_dimension: the length of a piece's embedding.
+        max_pieces: how many pieces of a word are read.
         word_dropout: the share of words taken for unknown in training.
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
@@ -112,7 +117,7 @@ class SequenceTagger(ExampleTask):
     [[Entity(text='France', label='LOC', start=13, end=19)]]
     """
 
-    vocabulary_arguments = ("words", "tags", "characters", "labels")
+    vocabulary_arguments = ("words", "tags", "characters", "labels", "pieces")
 
     def __init__(
         self,
@@ -120,6 +125,7 @@ class SequenceTagger(ExampleTask):
         tags: Sequence[str],
         characters: Sequence[str] | None = None,
         labels: Sequence[str] | None = None,
+        pieces: Sequence[str] | None = None,
         *,
         scheme: str = "BIO",
         crf: bool = True,
@@ -137,6 +143,8 @@ class SequenceTagger(ExampleTask):
         character_width: int = 3,
         max_word_length: int = 20,
         capitals: bool = False,
+        piece_dimension: int = 100,
+        max_pieces: int = 6,
         word_dropout: float = 0.0,
         dropout: float = 0.5,
         recurrent_dropout: float = 0.0,
@@ -157,6 +165,8 @@ class SequenceTagger(ExampleTask):
             "character_units": character_units,
             "character_width": character_width,
             "max_word_length": max_word_length,
+            "piece_dimension": piece_dimension,
+            "max_pieces": max_pieces,
         }.items():
             check_positive(name, value)
         for name, share in {
@@ -191,6 +201,8 @@ class SequenceTagger(ExampleTask):
             "character_width": character_width,
             "max_word_length": max_word_length,
             "capitals": capitals,
+            "piece_dimension": piece_dimension,
+            "max_pieces": max_pieces,
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
@@ -209,6 +221,7 @@ class SequenceTagger(ExampleTask):
         self.spell: CharacterIds | None = None
         if characters and spelling != "none":
             self.spell = CharacterIds(characters, max_length=max_word_length, name="spell")
+        self.pieces = SubwordIds(pieces, max_pieces=max_pieces, name="pieces") if pieces else None
         self.capitals = Capitals(name="capitals") if capitals else None
         # Labels are tags of whole sentences; they have no scheme.
         self.label_inventory: TagInventory | None = None
@@ -232,6 +245,8 @@ class SequenceTagger(ExampleTask):
             character_units=character_units,
             character_width=character_width,
             capitals=self.capitals.size if self.capitals else 0,
+            pieces=self.pieces.size if self.pieces else 0,
+            piece_dimension=piece_dimension,
             word_dropout=word_dropout,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
@@ -320,6 +335,24 @@ class SequenceTagger(ExampleTask):
             ValueError: if `matrix` or `found` has another shape.
         """
         set_rows(self.network.get_layer("word_embeddings").embeddings, matrix, found)
+
+    def set_piece_vectors(self, matrix: np.ndarray) -> None:
+        """Set the embeddings of pieces to pretrained vectors.
+
+        Args:
+            matrix: one vector for each of `pieces.pieces`, `(pieces, piece_dimension)`. The unknown
+                piece gets their mean.
+
+        Raises:
+            ValueError: if the tagger has no pieces, or `matrix` has another shape.
+        """
+        if self.pieces is None:
+            raise ValueError("This tagger has no pieces of words; see the argument `pieces`.")
+        embeddings = self.network.get_layer("piece_vectors").embeddings.embeddings
+        expected = (self.pieces.size - 2, embeddings.shape[1])
+        if matrix.shape != expected:
+            raise ValueError(f"`matrix` must have the shape {expected}. Received: {matrix.shape}")
+        embeddings.assign(np.vstack([np.zeros(expected[1]), matrix.mean(axis=0), matrix]))
 
     # === Network ===
 
@@ -602,6 +635,8 @@ class SequenceTagger(ExampleTask):
             inputs["characters"] = trimmed(self.spell(tokens))  # (batch, time, length)
         if self.capitals is not None:
             inputs["capitals"] = self.capitals(tokens)
+        if self.pieces is not None:
+            inputs["pieces"] = trimmed(self.pieces(tokens))  # (batch, time, pieces)
         mask = tf.not_equal(words, PADDING_ID)
         outputs = self.network(inputs, training=False)
         ids, scores = self.head.decode(outputs["tags"], mask)
@@ -698,6 +733,7 @@ class SequenceTagger(ExampleTask):
             tags=self.inventory.ids(tags).numpy(),
             characters=None if self.spell is None else self.spell(flat).numpy(),
             capitals=None if self.capitals is None else self.capitals(flat).numpy(),
+            pieces=None if self.pieces is None else self.pieces(flat).numpy(),
             labels=labels,
         )
 
@@ -711,6 +747,7 @@ class SequenceTagger(ExampleTask):
             "tags": list(self.inventory.tags),
             "characters": list(self.spell.characters) if self.spell else None,
             "labels": list(self.label_inventory.tags) if self.label_inventory else None,
+            "pieces": list(self.pieces.pieces) if self.pieces else None,
             **self.settings,
         }
 

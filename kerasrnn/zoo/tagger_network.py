@@ -10,6 +10,7 @@ from keras import ops
 from kerasrnn.layers import DeepRNN
 from kerasrnn.zoo.pooling import SentencePooling
 from kerasrnn.zoo.spelling import SPELLINGS, SpellingCNN, SpellingRNN
+from kerasrnn.zoo.subword_vectors import SubwordVectors
 from kerasrnn.zoo.word_layers import PADDING_ID, UNKNOWN_ID, WordDropout, vector_initializer
 
 # The length of a vector of one of five forms.
@@ -29,12 +30,12 @@ __all__ = [
 class TaggerNetwork(keras.Model):
     r"""Scores for the tags of words, and for the label of the whole sentence if there are labels.
 
-    A word's embedding stands beside the vector of its spelling and that of its capitals; a deep
-    recurrent layer, in both directions unless told otherwise, reads the sentence; a dense layer
-    scores the tags:
+    A word's embedding stands beside the vectors of its pieces, its spelling and its capitals; a
+    deep recurrent layer, in both directions unless told otherwise, reads the sentence; a dense
+    layer scores the tags:
 
     .. math::
-        x^{<t>} &= [E_{w_t}; spelling(w_t); E^{capitals}_{w_t}] \\
+        x^{<t>} &= [E_{w_t}; pieces(w_t); spelling(w_t); capitals(w_t)] \\
         h^{<t>} &= DeepRNN(x)^{<t>} \\
         \hat y^{<t>} &= W_y h^{<t>} + b_y
 
@@ -52,12 +53,14 @@ class TaggerNetwork(keras.Model):
         depth: how many recurrent layers.
         bidirectional: whether the sentence is read from both ends.
         word_dimension: the length of a word's embedding.
-        train_words: whether word embeddings are trained.
+        train_words: whether the embeddings of words and of their pieces are trained.
         spelling: `cnn`, `rnn` or `none`.
         character_dimension: the length of a character's embedding.
         character_units: the length of the vector of a word's spelling.
         character_width: how many characters a filter of the convolution sees.
         capitals: the number of ids of how a word is capitalised; 0 without that feature.
+        pieces: the number of ids of pieces of words, padding and unknown among them; 0 without.
+        piece_dimension: the length of a piece's embedding.
         word_dropout: the share of words taken for unknown in training.
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
@@ -67,7 +70,8 @@ class TaggerNetwork(keras.Model):
     Call arguments:
         inputs: a dict of `words`, integers `(batch, time)`, 0 for padding, and with spelling
             `characters`, integers `(batch, time, length)`, 0 for padding, and with that feature
-            `capitals`, integers `(batch, time)`.
+            `capitals`, integers `(batch, time)`; with pieces `pieces`, integers
+            `(batch, time, pieces)`, 0 for padding.
 
     Returns:
         A dict of `tags`, float32 scores `(batch, time, tags)`, and with labels `labels`, float32
@@ -100,6 +104,8 @@ class TaggerNetwork(keras.Model):
         character_units: int = 50,
         character_width: int = 3,
         capitals: int = 0,
+        pieces: int = 0,
+        piece_dimension: int = 100,
         word_dropout: float = 0.0,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -120,6 +126,10 @@ class TaggerNetwork(keras.Model):
             dtype=dtype,
             name="word_embeddings",
         )
+        if pieces:
+            piece_vectors = SubwordVectors(
+                pieces, piece_dimension, trainable=train_words, dtype=dtype, name="piece_vectors"
+            )
         spell: keras.layers.Layer | None = None
         if spelling == "cnn":
             spell = SpellingCNN(
@@ -160,6 +170,9 @@ class TaggerNetwork(keras.Model):
         word_ids = inputs["words"]
         mask = ops.not_equal(word_ids, PADDING_ID)  # (batch, time)
         parts = [embeddings(word_drop(word_ids))]  # (batch, time, word_dimension)
+        if pieces:
+            inputs["pieces"] = keras.Input((None, None), dtype="int32", name="pieces")
+            parts.append(piece_vectors(inputs["pieces"]))
         if spell is not None:
             inputs["characters"] = keras.Input((None, None), dtype="int32", name="characters")
             parts.append(spell(inputs["characters"]))
@@ -197,6 +210,8 @@ class TaggerNetwork(keras.Model):
             "character_units": character_units,
             "character_width": character_width,
             "capitals": capitals,
+            "pieces": pieces,
+            "piece_dimension": piece_dimension,
             "word_dropout": word_dropout,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,

@@ -52,6 +52,13 @@ def principal() -> np.ndarray:
     return (TABLE - centre) @ directions.T
 
 
+def test_pieces_keep_the_sign_that_they_go_on_with_a_word(tiny):
+    pieces, matrix = packages.VECTOR_PACKAGES["tiny"].read_pieces()
+    assert pieces == ["fine", "un", "##fine", "film"]
+    np.testing.assert_allclose(matrix, principal()[6:], atol=1e-5)
+    assert matrix.dtype == np.float32
+
+
 def test_a_word_is_the_mean_of_its_pieces(tiny):
     matrix, found = read_vectors("tiny", ["fine", "Unfine", "unfilm", "", "漢"])
     table = principal()

@@ -11,6 +11,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -407,6 +408,21 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
     model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
     as_they_are = model.network.get_layer("word_embeddings").get_weights()[0][ids]
     np.testing.assert_allclose(as_they_are, vectors[[2, 4]], atol=1e-6)
+
+
+def test_pieces_of_a_package(conll, monkeypatch):
+    table = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    package = SimpleNamespace(read_pieces=lambda: (["ro", "##me", "li"], table))
+    monkeypatch.setattr(tagger, "PIECE_PACKAGES", {"tiny": package})
+    config = tagger.TaggerConfig(data=str(conll), pieces="tiny", vector_deviation=0.5)
+    data = tagger.SCRIPT.load_data(config)
+    model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
+    (found,) = model.network.get_layer("piece_vectors").get_weights()
+    np.testing.assert_allclose(found[2:], table * 0.5 / table.std(), atol=1e-6)
+    assert model.pieces(["Rome"]).numpy().tolist() == [[2, 3, 0, 0, 0, 0]]
+    config.pieces = "huge"
+    with pytest.raises(ValueError, match=r"`--pieces`: 'huge'. Expected one of tiny"):
+        tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the data folder is not there")

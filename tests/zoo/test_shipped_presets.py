@@ -123,6 +123,8 @@ def test_scores_are_pinned(name):
     }
     if tagger.capitals is not None:
         ids["capitals"] = np.array([tagger.capitals(words)])
+    if tagger.pieces is not None:
+        ids["pieces"] = np.array([tagger.pieces(words)])
     scores = np.array(tagger.network(ids)["tags"])[0]  # (time, tags)
     np.testing.assert_allclose(scores[4, : len(SCORES[name])], SCORES[name], atol=1e-3)
 

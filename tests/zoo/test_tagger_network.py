@@ -7,6 +7,7 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.zoo.spelling import SpellingCNN, SpellingRNN
+from kerasrnn.zoo.subword_vectors import SubwordVectors
 from kerasrnn.zoo.tagger_network import SentencePooling, TaggerNetwork, WordDropout
 from tests.backends import value_and_gradients
 
@@ -34,6 +35,7 @@ def batch(rng: np.random.Generator, lengths=(4, 2, 0), time=5, letters=6) -> dic
         "words": (words * present).astype("int32"),
         "characters": (characters * spelled * present[..., None]).astype("int32"),
         "capitals": (rng.integers(1, 5, words.shape) * present).astype("int32"),
+        "pieces": rng.integers(0, 7, (*words.shape, 3)).astype("int32") * present[..., None],
     }
 
 
@@ -48,6 +50,7 @@ def first(inputs, rows, time, letters) -> dict[str, np.ndarray]:
         "words": inputs["words"][rows, :time],
         "characters": inputs["characters"][rows, :time, :letters],
         "capitals": inputs["capitals"][rows, :time],
+        "pieces": inputs["pieces"][rows, :time],
     }
 
 
@@ -62,10 +65,23 @@ def test_scores_have_the_shape_of_the_words(rng, cell, spelling):
     assert all(np.isfinite(value).all() for value in outputs.values())
 
 
+def test_a_word_in_pieces_is_their_mean(rng):
+    layer = SubwordVectors(5, 3)
+    pieces = np.array([[[2, 4, 0], [3, 0, 0], [0, 0, 0]]], "int32")
+    found = ops.convert_to_numpy(layer(pieces))
+    table = ops.convert_to_numpy(layer.embeddings.embeddings)
+    expected = [[(table[2] + table[4]) / 2, table[3], np.zeros(3)]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    again = SubwordVectors.from_config(layer.get_config())
+    assert again(pieces).shape == (1, 3, 3)
+    assert not SubwordVectors(5, 3, trainable=False).embeddings.trainable
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("spelling", ["cnn", "rnn"])
 def test_padding_and_neighbours_change_nothing(rng, spelling, bidirectional):
-    network = make(spelling=spelling, bidirectional=bidirectional, depth=2, labels=3, capitals=5)
+    further = {"labels": 3, "capitals": 5, "pieces": 7, "piece_dimension": 3}
+    network = make(spelling=spelling, bidirectional=bidirectional, depth=2, **further)
     inputs = batch(rng, lengths=(5, 3, 1), time=7, letters=6)
     inputs["characters"][1:, :, 3:] = 0  # short words
     together = run(network, inputs)

@@ -1,0 +1,145 @@
+"""Words to the ids of the pieces that they are made of."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasrnn.text.layer import TextLayer, as_strings, static_table
+from kerasrnn.text.term_files import check_terms
+
+PADDING_ID = 0
+UNKNOWN_ID = 1
+FIRST_PIECE_ID = 2
+CONTINUATION = "##"
+
+# RE2: ASCII's signs, and all punctuation of Unicode.
+_SIGN = r"[[:punct:]]|\p{P}"
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class SubwordIds(TextLayer):
+    """Splits words into the longest known pieces: each word becomes `max_pieces` ids of them.
+
+    From its start, a word in small letters is cut into the longest piece that is known, and again
+    from there, as in WordPiece (Wu et al. 2016, "Google's Neural Machine Translation System"). A
+    piece that goes on with a word is written with `##` before it. A sign, such as a
+    hyphen, is a piece of its own, and what follows it begins anew. A character with which no piece
+    begins is unknown.
+
+    The ids of a word stand at the left, padded on the right: 0 is padding, 1 unknown, then the
+    pieces in order. What is left of a word after `max_pieces` is not read. The empty string, a
+    padded token, is all 0.
+
+    Args:
+        pieces: distinct pieces, in small letters.
+        max_pieces: how many ids a word gets, at least 1.
+        **kwargs: `name` and other arguments of `keras.layers.Layer`.
+
+    Raises:
+        TypeError: `pieces` is one string or holds something that is not a string.
+        ValueError: a piece comes twice, or is empty behind its `##`, there are none, or
+            `max_pieces` is below 1.
+
+    Example:
+
+    >>> from kerasrnn.text import SubwordIds
+    >>> split = SubwordIds(["play", "##ing", "##s", "-"], max_pieces=3)
+    >>> split(["Playing", "plays", "play-play", "x", ""]).numpy().tolist()
+    [[2, 3, 0], [2, 4, 0], [2, 5, 2], [1, 0, 0], [0, 0, 0]]
+    """
+
+    def __init__(self, pieces: Iterable[str], max_pieces: int = 6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if isinstance(max_pieces, bool) or not isinstance(max_pieces, int) or max_pieces < 1:
+            raise ValueError(
+                f"Argument 'max_pieces' must be an integer of at least 1. Received {max_pieces!r}."
+            )
+        pieces = check_terms(pieces, "pieces")
+        if not pieces:
+            raise ValueError("Argument 'pieces' must hold at least one piece. Received none.")
+        if CONTINUATION in pieces:
+            raise ValueError(f"Argument 'pieces' holds {CONTINUATION!r} with nothing behind it.")
+        self.max_pieces = max_pieces
+        self._pieces = np.array(pieces, dtype=object)
+        self._longest = max(len(piece.removeprefix(CONTINUATION)) for piece in pieces)
+        self._table = static_table(
+            pieces,
+            range(FIRST_PIECE_ID, FIRST_PIECE_ID + len(pieces)),
+            tf.string,
+            default=PADDING_ID,
+        )
+
+    @property
+    def size(self) -> int:
+        """How many ids there are: the pieces, padding and unknown."""
+        return FIRST_PIECE_ID + len(self._pieces)
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The pieces, the one of id 2 first."""
+        return tuple(self._pieces)
+
+    def call(self, tokens: Any) -> tf.Tensor | tf.RaggedTensor:
+        """The ids of the pieces of words.
+
+        Args:
+            tokens: strings of any shape, dense or ragged, such as `(batch, time)`.
+
+        Returns:
+            int32 ids with one more axis: `(batch, time, max_pieces)`.
+
+        Raises:
+            ValueError: `tokens` does not hold strings.
+        """
+        tokens = as_strings(tokens, "tokens")
+        if isinstance(tokens, tf.RaggedTensor):
+            return tokens.with_flat_values(self._split(tokens.flat_values))
+        ids = self._split(tf.reshape(tokens, [-1]))
+        ids = tf.reshape(ids, tf.concat([tf.shape(tokens), [self.max_pieces]], axis=0))
+        ids.set_shape(tokens.shape.concatenate([self.max_pieces]))
+        return ids
+
+    def _split(self, tokens: tf.Tensor) -> tf.Tensor:
+        words, places = tf.unique(tf.strings.lower(tokens, encoding="utf-8"))
+        lengths = tf.strings.length(words, unit="UTF8_CHAR")[:, None]  # (words, 1)
+        words = tf.strings.join([words, " "])[:, None]  # so that no place is behind the end
+        sizes = tf.range(1, self._longest + 1)[None]  # (1, longest)
+        at = tf.zeros_like(lengths)
+        found = []
+        for _ in range(self.max_pieces):
+            begins = (at == 0) | _is_sign(words, at) | _is_sign(words, tf.maximum(at - 1, 0))
+            starts = at + tf.zeros_like(sizes)  # (words, longest)
+            keys = tf.strings.substr(
+                tf.tile(words, [1, self._longest]),
+                starts,
+                sizes + tf.zeros_like(starts),
+                unit="UTF8_CHAR",
+            )
+            keys = tf.where(begins, keys, tf.strings.join([tf.constant(CONTINUATION), keys]))
+            ids = tf.where(at + sizes <= lengths, self._table.lookup(keys), PADDING_ID)
+            best = tf.reduce_max(tf.where(ids > 0, sizes, 0), axis=1, keepdims=True)
+            piece = tf.reduce_sum(tf.where(sizes == best, ids, 0), axis=1)  # (words,)
+            left = at < lengths
+            piece = tf.where((best == 0)[:, 0], UNKNOWN_ID, piece)
+            found.append(tf.where(left[:, 0], piece, PADDING_ID))
+            at = tf.where(left, at + tf.maximum(best, 1), at)
+        return tf.gather(tf.stack(found, axis=1), places)
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "pieces": list(self.pieces),
+            "max_pieces": self.max_pieces,
+        }
+
+
+def _is_sign(words: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    return tf.strings.regex_full_match(
+        tf.strings.substr(words, places, tf.ones_like(places), unit="UTF8_CHAR"), _SIGN
+    )
