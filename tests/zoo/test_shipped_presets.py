@@ -29,7 +29,7 @@ PINNED = {
             Entity("Rooney", "person", 30, 36),
         ],
         "watching Breaking Bad on Netflix": [
-            Entity("Breaking Bad", "creative-work", 9, 21),
+            Entity("Breaking Bad on", "creative-work", 9, 24),
             Entity("Netflix", "corporation", 25, 32),
         ],
         "My sister works for Google in London.": [
@@ -73,7 +73,7 @@ SCORES = {
     "ner_en_starter": [
         *(-0.1538, 7.7424, 0.0098, -1.6605, -2.4428, 0.4558, -2.2662, -3.8203, -7.2563),
     ],
-    "ner_en_wnut17": [-1.2905, 0.8214, -0.7482, 1.7103, 7.0144, 0.2574, -0.9409, -1.069, -1.1517],
+    "ner_en_wnut17": [-3.6786, 1.7538, 0.9993, 3.5213, 8.2179, 1.1749, 1.9894, -0.4039, -0.5778],
     "pos_en_ewt": [-0.0388, -2.9169, 0.0328, -5.4496, -4.8535, -7.0985, -2.2291, 4.2423, -2.6797],
     "slots_en_snips": [-2.998, 0.5957, -0.4845, -4.3649, 6.3479, -1.6518, 2.2125, 13.0086, 2.8163],
 }
