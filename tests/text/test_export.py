@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasrnn.text import CharacterIds, TagInventory, Tokenizer, Vocabulary
+from kerasrnn.text import (
+    Capitals,
+    CharacterIds,
+    SubwordIds,
+    TagInventory,
+    Tokenizer,
+    Vocabulary,
+)
 
 TEXTS = ["Anna's tea costs 1,000 yen.", "", "ÉTÉ 👍🏽 你好", "the \u0000 tea"]
 
@@ -22,6 +29,8 @@ class Model(keras.Model):
         self.tokenizer = Tokenizer(split_contractions=True)
         self.vocabulary = Vocabulary(["tea", "the", "été", "0,000"], True, True)
         self.characters = CharacterIds("abcé👍", max_length=5)
+        self.pieces = SubwordIds(["te", "##a", "an", "##na", "'", "é"], max_pieces=3)
+        self.capitals = Capitals()
         self.inventory = TagInventory(["O", "B-X", "I-X"])
         self.embedding = keras.layers.Embedding(self.vocabulary.size, 3)
 
@@ -35,6 +44,8 @@ class Model(keras.Model):
             "ends": split["ends"].to_tensor(default_value=-1),
             "ids": ids,
             "characters": self.characters(tokens),
+            "pieces": self.pieces(tokens),
+            "capitals": self.capitals(tokens),
             "tags": self.inventory(ids % 3),
             "terms": self.vocabulary.lookup(ids),
             "embedded": self.embedding(ids),
