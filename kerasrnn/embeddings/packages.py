@@ -1,6 +1,5 @@
 """Word vectors that come as an installed Python package."""
 
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.embeddings.installed import folder_of
 from kerasrnn.embeddings.lexicons import LexiconPackage, read_census_names, read_vader
 from kerasrnn.embeddings.word_pieces import JoinedVectors, WordPiecePackage
 
@@ -47,14 +47,13 @@ class VectorPackage:
         Raises:
             ModuleNotFoundError: the package is not installed; the message says how to install it.
         """
-        spec = importlib.util.find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            raise ModuleNotFoundError(
+        return folder_of(
+            self.module,
+            missing=(
                 f"These word vectors come with the package {self.distribution}, which is not "
-                f"installed. Install it with: pip install {self.distribution} pyarrow",
-                name=self.module,
-            )
-        return Path(spec.submodule_search_locations[0])
+                f"installed. Install it with: pip install {self.distribution} pyarrow"
+            ),
+        )
 
     def read_terms(self) -> list[str]:
         """All terms, in the order of the vectors.

