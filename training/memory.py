@@ -141,6 +141,9 @@ TASKS: dict[str, Generated] = {
 }
 _DIGITS = ("digits", "digits_pixels")
 
+# The share of the epochs that have shorter sequences, with `--shortest`.
+_SHORTER = 0.9
+
 # How many sequences are made to validate and to test, and how many are measured of those trained.
 _VALIDATION, _TEST, _TRAIN_MEASURED = 500, 1000, 500
 
@@ -158,7 +161,7 @@ class MemoryConfig(TrainingConfig):
         None, "steps of a sequence, for copy the blank ones; by the task, for most of them"
     )
     shortest: int | None = flag(
-        None, "begin with sequences of this length, doubled up to --length in half of the epochs"
+        None, "begin with sequences of this length, and double it up to --length"
     )
     sequences: int | None = flag(None, "sequences in an epoch; by the task")
     fixed: bool | None = flag(
@@ -517,8 +520,10 @@ def _stages(config: MemoryConfig, epochs: int) -> list[tuple[int, int | None]]:
     while shorter[-1] < length:
         shorter.append(shorter[-1] * 2)
     shorter.pop()
-    half = epochs // 2
-    ends = [half * (place + 1) // len(shorter) for place in range(len(shorter))]
+    # The shorter ones take the same time each, and so the shortest most of the epochs: there the
+    # model learns what to do; the longer ones teach it to keep doing so.
+    shares = np.cumsum([1 / part for part in shorter])
+    ends = [round(epochs * _SHORTER * share / shares[-1]) for share in shares]
     return [*zip(ends, shorter, strict=True), (epochs, length)]
 
 

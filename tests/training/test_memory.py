@@ -112,7 +112,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, monkeypatch, 
 
 def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
     config = memory.MemoryConfig(task="copy", length=50, shortest=10)
-    assert memory._stages(config, 12) == [(2, 10), (4, 20), (6, 40), (12, 50)]
+    assert memory._stages(config, 12) == [(6, 10), (9, 20), (11, 40), (12, 50)]
     assert memory._stages(memory.MemoryConfig(length=50), 12) == [(12, 50)]
     assert memory._stages(memory.MemoryConfig(length=50, shortest=50), 12) == [(12, 50)]
 
@@ -126,8 +126,8 @@ def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
     monkeypatch.setattr(memory, "fresh_batches", noted)
     flags = [*SMALL, "--epochs", "6", "--shortest", "4"]
     metrics = run(tmp_path / "whole", *flags)
-    assert lengths == [(0, 4), (1, 8), (3, 12)]
-    # Broken off in the middle of the last length, and taken up again.
+    assert lengths == [(0, 4), (4, 8), (5, 12)]
+    # Broken off between two lengths, and taken up again.
     save = common.Checkpoints.save
 
     class Killed(BaseException):
@@ -143,7 +143,7 @@ def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
         run(tmp_path / "broken", *flags)
     lengths.clear()
     run(tmp_path / "broken", "--resume")
-    assert lengths == [(4, 12)]
+    assert lengths == [(4, 8), (5, 12)]
     assert metrics["epochs"] == 6
     assert figures(tmp_path / "broken") == figures(tmp_path / "whole")
 
