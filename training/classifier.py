@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,6 @@ from training.common import (
     TrainingConfig,
     UsageError,
     data_path,
-    decaying_adam,
     filled,
     flag,
     load_parts,
@@ -257,18 +257,12 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
                 **options,
             )
 
-        steps = -(-len(data.train) // filled(config.batch_size))
-        optimizer = None
-        if config.lazy_embeddings:
-            optimizer = decaying_adam(
-                filled(config.learning_rate), filled(config.epochs) * steps, kind=LazyAdam
-            )
         return Plan(
             fit=fit,
-            steps=steps,
+            steps=-(-len(data.train) // filled(config.batch_size)),
             units=model.count_tokens([text.text for text in data.train]),
             monitor="val_accuracy",
-            optimizer=optimizer,
+            adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
         )
 

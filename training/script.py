@@ -56,6 +56,7 @@ class Plan:
         maximize: whether more of it is better.
         figures: what to show of an epoch's logs, and how to call it.
         optimizer: None for Adam with a rising and falling step size.
+        adam: the class of that Adam, such as `LazyAdam`.
         compile: further arguments of `compile`.
     """
 
@@ -66,6 +67,7 @@ class Plan:
     maximize: bool = True
     figures: Mapping[str, str] = field(default_factory=dict)
     optimizer: keras.optimizers.Optimizer | None = None
+    adam: type[keras.optimizers.Optimizer] = keras.optimizers.Adam
     compile: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -233,7 +235,7 @@ class Script(ABC, Generic[Config, Data]):
         plan = self.plan(config, data, model)
         epochs = filled(config.epochs)
         optimizer = plan.optimizer or decaying_adam(
-            filled(config.learning_rate), epochs * plan.steps
+            filled(config.learning_rate), epochs * plan.steps, kind=plan.adam
         )
         model.compile(optimizer, **plan.compile)
         console.print(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,6 @@ from training.common import (
     RunFolder,
     TrainingConfig,
     data_path,
-    decaying_adam,
     filled,
     flag,
     load_parts,
@@ -281,18 +281,12 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             )
 
         monitor = "val_f1" if data.scheme != "none" else "val_accuracy"
-        steps = -(-len(data.train) // filled(config.batch_size))
-        optimizer = None
-        if config.lazy_embeddings:
-            optimizer = decaying_adam(
-                filled(config.learning_rate), filled(config.epochs) * steps, kind=LazyAdam
-            )
         return Plan(
             fit=fit,
-            steps=steps,
+            steps=-(-len(data.train) // filled(config.batch_size)),
             units=sum(map(len, data.train)),
             monitor=monitor,
-            optimizer=optimizer,
+            adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
         )
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrnn.text.layer import TextLayer, as_strings, static_table
+from kerasrnn.text.layer import TextLayer, map_to_rows, static_table
 from kerasrnn.text.term_files import check_terms, read_terms, write_terms
 
 PADDING_ID = 0
@@ -120,13 +120,7 @@ class CharacterIds(TextLayer):
         Raises:
             ValueError: `tokens` does not hold strings.
         """
-        tokens = as_strings(tokens, "tokens")
-        if isinstance(tokens, tf.RaggedTensor):
-            return tokens.with_flat_values(self._spell(tokens.flat_values))
-        ids = self._spell(tf.reshape(tokens, [-1]))
-        ids = tf.reshape(ids, tf.concat([tf.shape(tokens), [self.max_length]], axis=0))
-        ids.set_shape(tokens.shape.concatenate([self.max_length]))
-        return ids
+        return map_to_rows(self._spell, tokens, self.max_length)
 
     def _spell(self, words: tf.Tensor) -> tf.Tensor:
         letters = tf.strings.unicode_decode(words, "UTF-8")  # (words, None)

@@ -70,6 +70,26 @@ def map_flat(function: Any, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor | 
     return function(values)
 
 
+def map_to_rows(function: Any, tokens: Any, size: int) -> tf.Tensor | tf.RaggedTensor:
+    """Apply a `function` of strings `(n,)` to ids `(n, size)` to strings of any shape.
+
+    Args:
+        function: the function.
+        tokens: strings of any shape, dense or ragged.
+        size: how many ids each string gets.
+
+    Returns:
+        What it returns, with one more axis than `tokens`.
+    """
+    tokens = as_strings(tokens, "tokens")
+    if isinstance(tokens, tf.RaggedTensor):
+        return tokens.with_flat_values(function(tokens.flat_values))
+    ids = function(tf.reshape(tokens, [-1]))
+    ids = tf.reshape(ids, tf.concat([tf.shape(tokens), [size]], axis=0))
+    ids.set_shape(tokens.shape.concatenate([size]))
+    return ids
+
+
 def static_table(
     keys: Any, values: Any, key_dtype: tf.DType, default: int
 ) -> tf.lookup.StaticHashTable:

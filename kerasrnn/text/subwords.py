@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrnn.text.layer import TextLayer, as_strings, static_table
+from kerasrnn.text.layer import TextLayer, map_to_rows, static_table
 from kerasrnn.text.term_files import check_terms
 
 PADDING_ID = 0
@@ -94,13 +94,7 @@ class SubwordIds(TextLayer):
         Raises:
             ValueError: `tokens` does not hold strings.
         """
-        tokens = as_strings(tokens, "tokens")
-        if isinstance(tokens, tf.RaggedTensor):
-            return tokens.with_flat_values(self._split(tokens.flat_values))
-        ids = self._split(tf.reshape(tokens, [-1]))
-        ids = tf.reshape(ids, tf.concat([tf.shape(tokens), [self.max_pieces]], axis=0))
-        ids.set_shape(tokens.shape.concatenate([self.max_pieces]))
-        return ids
+        return map_to_rows(self._split, tokens, self.max_pieces)
 
     def _split(self, tokens: tf.Tensor) -> tf.Tensor:
         words, places = tf.unique(tf.strings.lower(tokens, encoding="utf-8"))
