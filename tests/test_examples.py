@@ -26,6 +26,7 @@ SHOWN_ELSEWHERE = {
     "Entity",
     "GrewUpIn",
     "NextToken",
+    "PIECE_PACKAGES",
     "Preset",
     "TaggedToken",
     "Task",

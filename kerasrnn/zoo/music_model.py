@@ -364,7 +364,8 @@ class MusicModel(Task):
 
         Args:
             x: as for `fit`; a piece may have a single frame.
-            batch_size: how many pieces are in a batch; it changes no answer.
+            batch_size: how many pieces are in a batch; it changes no answer, but for the rare chord
+                of the estimate below that rounding tips over.
 
         Returns:
             For each piece float32 `(time, 88)`; row t says what comes after the frames 0 … t. Exact

@@ -146,14 +146,19 @@ def test_a_piece_alone_and_among_others_is_the_same(outputs, monkeypatch):
         "generate": model.generate(rolls, frames=5, seed=[7, 8, 9, 10]),
     }
     monkeypatch.setattr("kerasrnn.zoo.music_model._PART", 7)
-    for i, roll in enumerate(rolls):
-        np.testing.assert_allclose(model.predict([roll])[0], answers["predict"][i], atol=1e-5)
-        np.testing.assert_allclose(model.nll([roll])[0], answers["nll"][i], rtol=1e-4, atol=1e-4)
-        alone = model.generate([roll], frames=5, seed=[7 + i])[0]
-        np.testing.assert_array_equal(alone, answers["generate"][i])
+    alone = [model.predict([roll])[0] for roll in rolls]
     small = model.predict(rolls, batch_size=2)
-    for one, other in zip(small, answers["predict"], strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    for found in (alone, small):
+        for one, other in zip(found, answers["predict"], strict=True):
+            differences = np.abs(one - other).max(axis=1)
+            # Of the 32 chords that the estimate of `nade` draws, rounding may tip one over.
+            tipped = differences > 1e-5
+            assert tipped.sum() <= (1 if outputs == "nade" else 0)
+            assert differences.max() < 1 / 32
+    for i, roll in enumerate(rolls):
+        np.testing.assert_allclose(model.nll([roll])[0], answers["nll"][i], rtol=1e-4, atol=1e-4)
+        continued = model.generate([roll], frames=5, seed=[7 + i])[0]
+        np.testing.assert_array_equal(continued, answers["generate"][i])
 
 
 # === Continuations ===

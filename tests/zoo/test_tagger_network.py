@@ -111,7 +111,7 @@ def test_a_sentence_without_words_gives_finite_scores(rng):
 
 
 def test_every_weight_is_trained(rng):
-    network = make(labels=2, depth=2)
+    network = make(labels=2, depth=2, capitals=5, pieces=7, piece_dimension=3)
     inputs = batch(rng, lengths=(5, 3))
     mask = ops.convert_to_tensor((inputs["words"] != 0).astype("float32")[..., None])
 
