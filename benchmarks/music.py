@@ -101,6 +101,7 @@ def measure(dataset: str, cell: str, seed: int) -> dict[str, Any]:
             monitor=plan.monitor,
             maximize=plan.maximize,
             figures=plan.figures,
+            average_weights=config.average_weights,
         )
         measured = SCRIPT.measure(model, data, config)
     return {

@@ -34,6 +34,7 @@ from kerasrnn.cells import CELLS
 from kerasrnn.data import UnlabelledError
 from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.task import Task, versions
+from training.weight_averages import WeightAverages
 
 # Flags that say where a run lies or how it is started, not what it computes.
 _NOT_PART_OF_A_RUN = ("out", "resume", "evaluate_only", "given")
@@ -84,6 +85,9 @@ class TrainingConfig:
     batch_size: int | None = flag(None, "examples in a batch; by the size of the data")
     learning_rate: float | None = flag(None, "Adam's largest step; by the size of the data")
     seed: int = flag(1, "decides initial weights, dropout and the order of the data")
+    average_weights: float = flag(
+        0.0, "measure and keep running means of the weights, with this decay, such as 0.999"
+    )
     patience: int | None = flag(None, "stop after as many epochs without a better figure")
     preset: str | None = flag(None, "start from a preset: a name, a folder, hf://owner/name")
     evaluate_only: bool = flag(False, "with --preset: measure it and stop")
@@ -194,6 +198,10 @@ def parse_config(
         value = getattr(config, number)
         if value is not None and value < 1:
             raise UsageError(f"{flag_name(number)} must be at least 1. Received: {value}")
+    if not 0 <= config.average_weights < 1:
+        raise UsageError(
+            f"--average-weights must be at least 0 and below 1. Received: {config.average_weights}"
+        )
     return config
 
 
@@ -314,22 +322,33 @@ class Checkpoints:
         self.latest = folder / "latest.npz"
         self.best = folder / "best.npz"
 
-    def save(self, model: keras.Model, state: Mapping[str, Any]) -> None:
+    def save(
+        self,
+        model: keras.Model,
+        state: Mapping[str, Any],
+        averages: WeightAverages | None = None,
+    ) -> None:
         """Write the latest state of a training.
 
         Args:
             model: the compiled model.
             state: what else is to be kept, as plain numbers, strings, lists and dicts.
+            averages: the means of its weights, where they are kept.
         """
         arrays = {**_named("model", model.variables), **_named("optimizer", _slots(model))}
+        if averages is not None:
+            arrays |= _named("averages", averages.variables)
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
         _save_arrays(self.latest, arrays)
 
-    def restore(self, model: keras.Model) -> dict[str, Any] | None:
+    def restore(
+        self, model: keras.Model, averages: WeightAverages | None = None
+    ) -> dict[str, Any] | None:
         """Go back to the latest state.
 
         Args:
             model: the compiled model, made with the same settings.
+            averages: the means of its weights, where they are kept.
 
         Returns:
             What `save` got as `state`, or None where nothing has been saved.
@@ -342,6 +361,8 @@ class Checkpoints:
         arrays = _load_arrays(self.latest)
         _assign(self.latest, arrays, "model", model.variables)
         _assign(self.latest, arrays, "optimizer", _slots(model))
+        if averages is not None:
+            _assign(self.latest, arrays, "averages", averages.variables)
         return json.loads(arrays["state"].tobytes())
 
     def save_best(self, model: keras.Model) -> None:
@@ -360,7 +381,7 @@ def _slots(model: keras.Model) -> list[Any]:
 
 
 def _named(group: str, variables: Sequence[Any]) -> dict[str, np.ndarray]:
-    return {f"{group}/{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(variables)}
+    return {f"{group}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -432,9 +453,11 @@ class RunCallback(keras.callbacks.Callback):
     Args:
         folder: the run's folder.
         guard: looked at after each batch and each epoch.
+        steps: how many batches an epoch has.
         monitor: the figure that says which weights are best, such as `val_f1`.
         maximize: whether more of it is better.
         patience: stop after as many epochs without a better figure; None for never.
+        averages: means of the weights, to be measured and kept in place of the weights themselves.
         state: what `Checkpoints.restore` returned, or None for a new run.
     """
 
@@ -443,18 +466,22 @@ class RunCallback(keras.callbacks.Callback):
         folder: RunFolder,
         guard: InterruptGuard,
         *,
+        steps: int,
         monitor: str,
         maximize: bool = True,
         patience: int | None = None,
+        averages: WeightAverages | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         state = state or {"history": [], "best": None, "best_epoch": None, "stopped": False}
         self.folder = folder
         self.guard = guard
+        self.steps = steps
         self.monitor = monitor
         self.maximize = maximize
         self.patience = patience
+        self.averages = averages
         self.history = list(state["history"])
         self.best = state["best"]
         self.best_epoch = state["best_epoch"]
@@ -470,6 +497,10 @@ class RunCallback(keras.callbacks.Callback):
         self._begin = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.averages is not None:
+            self.averages.update()
+            if batch + 1 == self.steps:
+                self.averages.swap()  # what is measured now
         self.guard.check()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -484,6 +515,8 @@ class RunCallback(keras.callbacks.Callback):
         if self.best is None or (figure > self.best if self.maximize else figure < self.best):
             self.best, self.best_epoch = figure, epoch + 1
             self.folder.checkpoints.save_best(self.model)
+        if self.averages is not None:
+            self.averages.swap()  # what is trained further
         if self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
             self.stopped = self.model.stop_training = True
         self.folder.write_history(self.history)
@@ -496,6 +529,7 @@ class RunCallback(keras.callbacks.Callback):
                 "best_epoch": self.best_epoch,
                 "stopped": self.stopped,
             },
+            self.averages,
         )
         self.guard.check()
 
@@ -586,6 +620,7 @@ def fit_run(
     figures: Mapping[str, str],
     maximize: bool = True,
     patience: int | None = None,
+    average_weights: float = 0.0,
 ) -> RunCallback:
     """Train up to an epoch, from the latest checkpoint if there is one, and go back to the best.
 
@@ -600,6 +635,8 @@ def fit_run(
         figures: what to show of an epoch's logs, and how to call it.
         maximize: whether more of the monitored figure is better.
         patience: stop after as many epochs without a better figure; None for never.
+        average_weights: the decay of the means of the weights that are measured and kept in place
+            of the weights themselves; 0 for none.
 
     Returns:
         The run's history. The model has its best weights.
@@ -607,10 +644,18 @@ def fit_run(
     Raises:
         Interrupted: after SIGINT or SIGTERM; the last checkpoint is whole.
     """
-    state = folder.checkpoints.restore(model)
+    averages = WeightAverages(model, average_weights) if average_weights else None
+    state = folder.checkpoints.restore(model, averages)
     with InterruptGuard() as guard:
         run = RunCallback(
-            folder, guard, monitor=monitor, maximize=maximize, patience=patience, state=state
+            folder,
+            guard,
+            steps=steps,
+            monitor=monitor,
+            maximize=maximize,
+            patience=patience,
+            averages=averages,
+            state=state,
         )
         done = len(run.history)
         if done and not run.stopped and done < epochs:

@@ -255,6 +255,7 @@ class Script(ABC, Generic[Config, Data]):
             maximize=plan.maximize,
             figures=plan.figures,
             patience=config.patience,
+            average_weights=config.average_weights,
         )
         # Best first: a preset and an export exist even if something goes wrong in a picture.
         model.save_to_preset(folder.preset, extra={"training": settings_of(config)})

@@ -89,8 +89,8 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, verse, tmp_path, monkey
     folder = tmp_path / "broken"
     save = common.Checkpoints.save
 
-    def killed(self, model, state):
-        save(self, model, state)
+    def killed(self, model, state, *rest):
+        save(self, model, state, *rest)
         if len(state["history"]) == 2:
             raise Killed
 

@@ -95,8 +95,8 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, monkeypatch, 
 
     save = common.Checkpoints.save
 
-    def save_and_die(self, model, state):
-        save(self, model, state)
+    def save_and_die(self, model, state, *rest):
+        save(self, model, state, *rest)
         raise Killed
 
     broken = tmp_path / "broken"
@@ -133,8 +133,8 @@ def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
     class Killed(BaseException):
         pass
 
-    def save_and_die(self, model, state):
-        save(self, model, state)
+    def save_and_die(self, model, state, *rest):
+        save(self, model, state, *rest)
         if len(state["history"]) == 4:
             raise Killed
 
