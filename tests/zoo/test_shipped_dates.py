@@ -18,9 +18,10 @@ PINNED = {
     "Sunday 11 November 1918": "1918-11-11",
     "Tuesday, 5th of May 2026": "2026-05-05",
     "Dec 31, 1999": "1999-12-31",
+    "4 Feb ’55": "2055-02-04",
 }
 # Of the answer to "14 March 2065".
-LOG_PROBABILITY = -0.00148
+LOG_PROBABILITY = -0.00193
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +55,15 @@ def test_scores_are_pinned(dates):
 
 @pytest.mark.slow
 def test_figures_are_those_of_the_card(dates):
-    pytest.importorskip("babel")
+    core = pytest.importorskip("babel.core")
     from kerasrnn.data import load_pairs
+
+    if str(core.get_cldr_version()) != "49":
+        pytest.skip("the dates of another version of CLDR")
 
     (preset,) = list_presets("EncoderDecoder")
     metrics = json.loads((preset.path / "metrics.json").read_text())
     scores = dates.evaluate(load_pairs("builtin:dates/en", split="test"))
-    # Another version of CLDR makes other dates.
     assert scores["exact_match"] == pytest.approx(
         metrics["shipped"]["test"]["exact_match"], abs=0.005
     )
