@@ -4,8 +4,9 @@
     python -m benchmarks.tables                 # write the table from what has been measured
 
 A row is measured by `python -m training.memory`, in a process of its own for each seed, one after
-the other; a run that lies in its folder under `runs/tables/` already is gone on with. The figures
-of the table are kept in `benchmarks/results/NAME.json`, and from these files alone `tables.md` is
+the other. A seed that is in the row's file of results is not done again, as long as the command is
+the same; a run that lies in its folder under `runs/tables/` is gone on with. The figures of the
+table are kept in `benchmarks/results/NAME.json`, and from these files alone `tables.md` is
 written. Music is measured by its own script; `music.json` is read if it is there.
 """
 
@@ -32,6 +33,8 @@ from benchmarks.published import (
     Experiment,
 )
 from benchmarks.results import machine, today
+from training.common import flag_name, parse_config
+from training.memory import MemoryConfig
 
 RESULTS = ROOT / "benchmarks" / "results"
 TABLE = "tables.md"
@@ -58,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unknown row {unknown[0]!r}. Expected one of {', '.join(names)}.")
     for experiment in EXPERIMENTS:
         if experiment.name in options.rows:
-            measure(experiment, options.seeds, options.runs)
+            try:
+                measure(experiment, options.seeds, options.runs)
+            except ValueError as error:
+                parser.error(str(error))
     text, path = render(RESULTS), RESULTS / TABLE
     if options.check:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -72,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(experiment: Experiment, seeds: Sequence[int], runs: Path) -> None:
-    """Train once for each seed, and keep the figures of those that are done.
+    """Train once for each seed that is not among the results, and keep the figures.
 
     Args:
         experiment: the row.
@@ -80,20 +86,27 @@ def measure(experiment: Experiment, seeds: Sequence[int], runs: Path) -> None:
         runs: where the folders of the runs lie.
 
     Raises:
+        ValueError: if a folder holds a finished run with other settings than the row's.
         subprocess.CalledProcessError: if a training ends with an error, or is interrupted; the
             same command goes on with it.
     """
-    folders = []
+    values = _load(experiment, RESULTS)
+    same = values is not None and values["command"] == command_of(experiment, "SEED")
+    done = {run["seed"]: run for run in values["runs"]} if values and same else {}
     for seed in seeds:
+        if seed in done:
+            continue
         folder = runs / f"{experiment.name}-{seed}"
-        folders.append(folder)
         if not (folder / "metrics.json").is_file():
             resume = ["--resume"] if (folder / "config.toml").is_file() else []
             command = command_of(experiment, seed).split()[1:]
             subprocess.run(
                 [sys.executable, *command, "--out", str(folder), *resume], cwd=ROOT, check=True
             )
-        collect(experiment, [f for f in folders if (f / "metrics.json").is_file()], RESULTS)
+        if (folder / "metrics.json").is_file():
+            _check_settings(experiment, seed, folder)
+            done[seed] = run_of(folder)
+            write(experiment, [done[seed] for seed in sorted(done)], RESULTS)
 
 
 def command_of(experiment: Experiment, seed: int | str) -> str:
@@ -101,26 +114,44 @@ def command_of(experiment: Experiment, seed: int | str) -> str:
     return f"python -m training.memory {experiment.arguments} --seed {seed}"
 
 
-def collect(experiment: Experiment, folders: Sequence[Path], results: Path) -> None:
+def write(experiment: Experiment, runs: Sequence[Mapping[str, Any]], results: Path) -> None:
     """Write a row's file of results.
 
     Args:
         experiment: the row.
-        folders: the folders of finished runs.
+        runs: what `run_of` returned for each seed.
         results: where the file goes.
     """
     values = {
         "command": command_of(experiment, "SEED"),
         "machine": machine(),
         "measured": today(),
-        "runs": [_run(folder) for folder in folders],
+        "runs": list(runs),
     }
     results.mkdir(parents=True, exist_ok=True)
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     (results / f"{experiment.name}.json").write_text(text, encoding="utf-8")
 
 
-def _run(folder: Path) -> dict[str, Any]:
+def _check_settings(experiment: Experiment, seed: int, folder: Path) -> None:
+    """Raise a ValueError if a run was made with other flags than a row's command has."""
+    words = command_of(experiment, seed).split()[3:]
+    config = parse_config(MemoryConfig, words, name="memory", description="")
+    settings = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))["training"]
+    for name in sorted(config.given):
+        if settings.get(name) != getattr(config, name):
+            raise ValueError(
+                f"{folder} holds a run with {flag_name(name)} {settings.get(name)!r}, and the row "
+                f"has {getattr(config, name)!r}. Move it away, or give another --runs."
+            )
+
+
+def run_of(folder: Path) -> dict[str, Any]:
+    """The figures of a finished run that a row keeps.
+
+    Args:
+        folder: the run's folder.
+    """
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     settings, versions = config["training"], config["versions"]

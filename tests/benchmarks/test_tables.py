@@ -108,13 +108,14 @@ def test_figures_from_memory_are_marked():
     assert "quoted from memory" not in text.split("## Bai")[1].split("\n## ")[0]
 
 
-def finished(folder, *, fixed: bool, history: str, epochs: int) -> None:
+def finished(folder, *, fixed: bool, history: str, epochs: int, seed: int = 1) -> None:
     folder.mkdir()
     settings = {"batch_size": 16, "sequences": 500, "fixed": fixed, "until_solved": True}
+    settings |= {"task": "reber", "cell": "gru", "seed": seed}
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-    text = "\n".join(["[training]", *lines, 'cell = "gru"', "[versions]", 'keras = "3"'])
+    text = "\n".join(["[training]", *lines, "[versions]", 'keras = "3"'])
     (folder / "config.toml").write_text(text)
-    metrics = {name: 1 for name in tables._KEPT} | {"epochs": epochs}
+    metrics = {name: 1 for name in tables._KEPT} | {"epochs": epochs, "seed": seed}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "history.csv").write_text(history)
 
@@ -134,31 +135,57 @@ def test_solved_after_is_read_from_the_history(tmp_path, fixed, solved, expected
     name = "val_solved" if fixed else "solved"
     history = "\n".join([name, *map(str, solved)])
     finished(tmp_path / "run", fixed=fixed, history=history, epochs=len(solved))
-    tables.collect(BY_NAME["reber"], [tmp_path / "run"], tmp_path)
-    values = json.loads((tmp_path / "reber.json").read_text())
-    assert values["runs"][0][SOLVED_AFTER] == expected
-    assert values["runs"][0]["sequences"] == len(solved) * (500 if fixed else 496)
+    run = tables.run_of(tmp_path / "run")
+    assert run[SOLVED_AFTER] == expected
+    assert run["sequences"] == len(solved) * (500 if fixed else 496)
 
 
-def test_a_row_is_measured_run_by_run_and_goes_on(tmp_path, monkeypatch):
-    experiment = replace(BY_NAME["reber"], arguments="--task reber")
-    started = []
+@pytest.fixture
+def measuring(tmp_path, monkeypatch):
+    """The folders whose runs were started; one that is new ends at once, one gone on with not."""
+    started: list[str] = []
 
     def fake(command, **_):
-        started.append(command)
         folder = tables.Path(command[command.index("--out") + 1])
+        started.append(f"{folder.name} {'again' if command[-1] == '--resume' else 'new'}")
         if not folder.exists():
-            finished(folder, fixed=True, history="val_solved\n1", epochs=1)
+            seed = int(folder.name.rpartition("-")[2])
+            finished(folder, fixed=True, history="val_solved\n1", epochs=1, seed=seed)
 
     monkeypatch.setattr(tables.subprocess, "run", fake)
     monkeypatch.setattr(tables, "RESULTS", tmp_path / "results")
+    return started
+
+
+def test_a_row_is_measured_run_by_run_and_goes_on(tmp_path, measuring):
+    experiment = replace(BY_NAME["reber"], arguments="--task reber")
     (tmp_path / "reber-2").mkdir()
     (tmp_path / "reber-2" / "config.toml").write_text("")
     finished(tmp_path / "reber-1", fixed=True, history="val_solved\n1", epochs=1)
     tables.measure(experiment, (1, 2, 3), tmp_path)
-    assert [command[-1] for command in started] == ["--resume", str(tmp_path / "reber-3")]
-    values = json.loads((tmp_path / "results" / "reber.json").read_text())
-    assert len(values["runs"]) == 2  # the second one is not done
+    assert measuring == ["reber-2 again", "reber-3 new"]
+
+    def seeds() -> list[int]:
+        values = json.loads((tmp_path / "results" / "reber.json").read_text())
+        return [run["seed"] for run in values["runs"]]
+
+    assert seeds() == [1, 3]  # the second one is not done
+    # What is there stays, though its folder may be gone.
+    (tmp_path / "elsewhere").mkdir()
+    tables.measure(experiment, (4, 1), tmp_path / "elsewhere")
+    assert measuring[2:] == ["reber-4 new"]
+    assert seeds() == [1, 3, 4]
+    # Another command makes other figures.
+    tables.measure(replace(experiment, arguments="--task reber --cell gru"), (1,), tmp_path)
+    assert seeds() == [1]
+
+
+def test_a_finished_run_of_other_settings_is_refused(tmp_path, measuring):
+    finished(tmp_path / "reber-1", fixed=True, history="val_solved\n1", epochs=1)
+    experiment = replace(BY_NAME["reber"], arguments="--task reber --batch-size 8")
+    with pytest.raises(ValueError, match=r"reber-1 holds a run with --batch-size 16, .* has 8"):
+        tables.measure(experiment, (1,), tmp_path)
+    assert not (tmp_path / "results").exists()
 
 
 def test_music_has_a_row_for_each_cell(tmp_path):
