@@ -3,6 +3,7 @@
 Those in fenced blocks, in `kerasrnn.serving`, have a test beside that package.
 """
 
+import contextlib
 import doctest
 import importlib
 import inspect
@@ -61,6 +62,7 @@ def with_examples() -> list[str]:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
 @pytest.mark.parametrize("name", with_examples())
 def test_examples_run(name, tmp_path, monkeypatch):
     if name == "convert":
@@ -68,8 +70,27 @@ def test_examples_run(name, tmp_path, monkeypatch):
     if (keras.backend.backend(), name) in WRITTEN_FOR_OTHERS:
         pytest.skip("converts the backend's tensors as others do")
     monkeypatch.chdir(tmp_path)
-    results = doctest.testmod(importlib.import_module(f"kerasrnn.{name}"))
+    with eager_functions(name.startswith("zoo.")):
+        results = doctest.testmod(importlib.import_module(f"kerasrnn.{name}"))
     assert results.failed == 0
+
+
+@contextlib.contextmanager
+def eager_functions(eager: bool):
+    """Run what is decorated with `tf.function` step by step.
+
+    Most of an example's time goes into tracing graphs that it calls once; tests/zoo has the graphs.
+    """
+    if not eager:
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.tensorflow

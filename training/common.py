@@ -487,6 +487,7 @@ class RunCallback(keras.callbacks.Callback):
         self.best_epoch = state["best_epoch"]
         self.stopped = state["stopped"]
         self._begin = 0.0
+        self._batches = 0
 
     @property
     def seconds(self) -> float:
@@ -497,9 +498,10 @@ class RunCallback(keras.callbacks.Callback):
         self._begin = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._batches = batch + 1
         if self.averages is not None:
             self.averages.update()
-            if batch + 1 == self.steps:
+            if self._batches == self.steps:
                 self.averages.swap()  # what is measured now
         self.guard.check()
 
@@ -516,6 +518,11 @@ class RunCallback(keras.callbacks.Callback):
             self.best, self.best_epoch = figure, epoch + 1
             self.folder.checkpoints.save_best(self.model)
         if self.averages is not None:
+            if self._batches != self.steps:
+                raise ValueError(
+                    f"An epoch was to have {self.steps} batches and had {self._batches}: the means "
+                    "of the weights were not measured."
+                )
             self.averages.swap()  # what is trained further
         if self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
             self.stopped = self.model.stop_training = True

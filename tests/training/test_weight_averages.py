@@ -112,3 +112,10 @@ def test_a_run_goes_on_with_its_means(tmp_path):
 def test_a_decay_of_one_never_moves(tmp_path):
     with pytest.raises(ValueError, match=r"`decay` must be at least 0 and below 1. Received: 1"):
         WeightAverages(linear(), 1.0)
+
+
+def test_an_epoch_of_another_length_is_not_taken_for_measured(tmp_path):
+    model, folder = linear(), RunFolder(tmp_path, resume=False)
+    options = {"epochs": 1, "monitor": "val_loss", "figures": {}, "average_weights": 0.9}
+    with pytest.raises(ValueError, match="An epoch was to have 4 batches and had 3"):
+        fit_run(fit_of(model), model, folder, make_console(), steps=4, **options)
