@@ -85,20 +85,22 @@ def publish(
         The preset's folder.
 
     Raises:
-        ValueError: if the runs differ in more than their seeds, or the card is not complete.
+        ValueError: if the runs differ in more than their seeds, the card is not complete, or the
+            data is not there; nothing is written then.
     """
     if set(card) != set(_CARD):
         raise ValueError(f"A card must have {', '.join(_CARD)}. Received: {', '.join(card)}")
     settings = _settings(runs[0] / "preset")
     _check_same_settings(settings, runs[1:], f"{runs[0]}")
     model = Task.from_preset(runs[0] / "preset")
+    data = _load_data(type(model).__name__, settings)
     extra = {"training": settings, "card": {key: card[key] for key in _CARD if key != "summary"}}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
     index = read_index(zoo) if (zoo / "index.toml").exists() else {}
     index[name] = {"class": type(model).__name__, "summary": card["summary"]}
     with replacing_file(zoo / "index.toml") as temporary:
         temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
-    _write_metrics(zoo / name, [_figures(run) for run in runs])
+    _write_metrics(zoo / name, [_figures(run) for run in runs], data)
     zoo_readme.main(["--zoo", str(zoo)])
     return zoo / name
 
@@ -124,17 +126,21 @@ def add_runs(name: str, runs: Sequence[Path], zoo: Path) -> Path:
     seeds = [run["seed"] for run in measured]
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"Each run must have a seed of its own. Received: {seeds}")
-    _write_metrics(folder, measured)
+    _write_metrics(folder, measured, _load_data(measured[0]["model"], _settings(folder)))
     zoo_readme.main(["--zoo", str(zoo)])
     return folder
 
 
-def _write_metrics(folder: Path, measured: Sequence[Mapping[str, Any]]) -> None:
+def _load_data(task: str, settings: Mapping[str, Any]) -> Any:
+    script = script_of(task)
+    return script.load_data(script.config_class(**settings))
+
+
+def _write_metrics(folder: Path, measured: Sequence[Mapping[str, Any]], data: Any) -> None:
     """Measure a preset that is in place, and write its `metrics.json`."""
     shipped = Task.from_preset(folder)
     script = script_of(measured[0]["model"])
     config = script.config_class(**_settings(folder))
-    data = script.load_data(config)
     parts = script.measure(shipped, data, config)
     metrics = {
         "model": measured[0]["model"],

@@ -284,6 +284,18 @@ def test_runs_with_other_settings_are_no_seeds_of_one_preset(finished, tmp_path)
         publish.publish("toy", [finished, other], card, tmp_path / "zoo")
 
 
+def test_nothing_is_published_without_the_data_to_measure_it(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    path = run / "preset" / "config.toml"
+    head, section, settings = path.read_text().partition("[training]")
+    settings = re.sub(r'(?m)^data = ".*"$', 'data = "gone.conll"', settings)
+    path.write_text(head + section + settings)
+    card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
+    with pytest.raises((ValueError, OSError), match=r"gone\.conll"):
+        publish.publish("toy", [run], card, tmp_path / "zoo")
+    assert not (tmp_path / "zoo").exists()
+
+
 # === Data ===
 
 
