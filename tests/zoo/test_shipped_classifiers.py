@@ -18,16 +18,16 @@ PINNED: dict[str, dict[str, tuple[str, float]]] = {
         "南アフリカ": ("Japanese", 1.0000),
     },
     "question_type_en_trec": {
-        "Who wrote the opera Aida?": ("HUM", 0.9999),
-        "How far is the moon?": ("NUM", 0.9988),
-        "What does NATO stand for?": ("ABBR", 0.9909),
-        "Where is Lima?": ("LOC", 0.9964),
+        "Who wrote the opera Aida?": ("HUM", 1.0000),
+        "How far is the moon?": ("NUM", 1.0000),
+        "What does NATO stand for?": ("ABBR", 0.9973),
+        "Where is Lima?": ("LOC", 0.9994),
     },
     "sentiment_en_sst2": {
-        "A gorgeous, witty film.": ("positive", 0.9999),
-        "A dull and lifeless mess.": ("negative", 0.9995),
-        "It is not bad at all.": ("negative", 0.9768),
-        "I fell asleep twice.": ("negative", 0.9348),
+        "A gorgeous, witty film.": ("positive", 1.0000),
+        "A dull and lifeless mess.": ("negative", 1.0000),
+        "It is not bad at all.": ("negative", 0.8804),
+        "I fell asleep twice.": ("negative", 0.9960),
     },
 }
 
