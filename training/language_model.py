@@ -154,7 +154,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         train, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
             train, validation = _last_tenth(train, source)
-        limit = config.limit or (2_000_000 if source == "builtin:python" else None)
+        limit = config.limit or (1_000_000 if source == "builtin:python" else None)
         if limit is not None:
             train = _first(train, limit)
             # What is measured is read one token after the other: a tenth of it is enough.
@@ -184,8 +184,8 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             data=data.source,
             level=level,
             carry=carry,
-            limit=given(config.limit, 2_000_000 if python else None),
-            units=given(config.units, 64 if sentences else 512),
+            limit=given(config.limit, 1_000_000 if python else None),
+            units=given(config.units, 64 if sentences else 256 if python else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),
             epochs=given(config.epochs, 24 if sentences else 15 if few else 3),

@@ -146,9 +146,9 @@ def test_the_default_reads_a_part_of_python():
     data = SCRIPT.load_data(config)
     assert data.source == "builtin:python"
     sizes = data.sizes()
-    assert sizes["train_characters"] == 2_000_000
+    assert sizes["train_characters"] == 1_000_000
     assert 20_000 <= sizes["validation_characters"] <= 100_000
-    assert sizes["test_texts"] > 1
+    assert sizes["test_characters"] == 40_000
     filled = SCRIPT.with_defaults(config, data)
     assert (filled.level, filled.carry, filled.tied) == ("characters", True, False)
     assert not any(
