@@ -21,9 +21,6 @@ from typing import Any
 from kerasrnn.zoo.files import replacing_file
 from training.common import (
     RunFolder,
-    decaying_adam,
-    filled,
-    fit_run,
     make_console,
     parameters_of,
     parse_config,
@@ -88,21 +85,7 @@ def measure(dataset: str, cell: str, seed: int) -> dict[str, Any]:
         data = SCRIPT.load_data(config)
         config = SCRIPT.with_defaults(config, data)
         model = SCRIPT.new_model(config, data)
-        plan = SCRIPT.plan(config, data, model)
-        epochs = filled(config.epochs)
-        model.compile(decaying_adam(filled(config.learning_rate), epochs * plan.steps))
-        run = fit_run(
-            plan.fit,
-            model,
-            RunFolder(place, resume=False),
-            console,
-            epochs=epochs,
-            steps=plan.steps,
-            monitor=plan.monitor,
-            maximize=plan.maximize,
-            figures=plan.figures,
-            average_weights=config.average_weights,
-        )
+        _, run = SCRIPT.fit(config, data, model, RunFolder(place, resume=False), console)
         measured = SCRIPT.measure(model, data, config)
     return {
         "dataset": dataset,

@@ -232,31 +232,13 @@ class Script(ABC, Generic[Config, Data]):
         folder.write_config(config, data=data.sizes())
         model = self.make_model(config, data)
         self.check(model, config, data)
-        plan = self.plan(config, data, model)
-        epochs = filled(config.epochs)
-        optimizer = plan.optimizer or decaying_adam(
-            filled(config.learning_rate), epochs * plan.steps, kind=plan.adam
-        )
-        model.compile(optimizer, **plan.compile)
         console.print(
             f"{self.describe(config, data, model)}, {parameters_of(model):,} weights, "
             f"seed {config.seed} → {config.out}",
             highlight=False,
             markup=False,
         )
-        run = fit_run(
-            plan.fit,
-            model,
-            folder,
-            console,
-            epochs=epochs,
-            steps=plan.steps,
-            monitor=plan.monitor,
-            maximize=plan.maximize,
-            figures=plan.figures,
-            patience=config.patience,
-            average_weights=config.average_weights,
-        )
+        plan, run = self.fit(config, data, model, folder, console)
         # Best first: a preset and an export exist even if something goes wrong in a picture.
         model.save_to_preset(folder.preset, extra={"training": settings_of(config)})
         report = model.export(folder.savedmodel, version=1, overwrite=True)
@@ -277,6 +259,42 @@ class Script(ABC, Generic[Config, Data]):
         command = serving_command(folder.savedmodel, self.name)
         console.print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
         return metrics
+
+    def fit(
+        self, config: Config, data: Data, model: Task, folder: RunFolder, console: Console
+    ) -> tuple[Plan, RunCallback]:
+        """Train a model as its plan says, and go back to its best weights.
+
+        Args:
+            config: the settings, without gaps.
+            data: the data.
+            model: the model, which is compiled here.
+            folder: where checkpoints and the history go; a run that lies there is gone on with.
+            console: where progress is shown.
+
+        Returns:
+            The plan, and the run's history.
+        """
+        plan = self.plan(config, data, model)
+        epochs = filled(config.epochs)
+        optimizer = plan.optimizer or decaying_adam(
+            filled(config.learning_rate), epochs * plan.steps, kind=plan.adam
+        )
+        model.compile(optimizer, **plan.compile)
+        run = fit_run(
+            plan.fit,
+            model,
+            folder,
+            console,
+            epochs=epochs,
+            steps=plan.steps,
+            monitor=plan.monitor,
+            maximize=plan.maximize,
+            figures=plan.figures,
+            patience=config.patience,
+            average_weights=config.average_weights,
+        )
+        return plan, run
 
     def evaluate(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
         """Measure a preset on all data that is given, and do nothing else.
