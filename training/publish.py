@@ -93,14 +93,14 @@ def publish(
     settings = _settings(runs[0] / "preset")
     _check_same_settings(settings, runs[1:], f"{runs[0]}")
     model = Task.from_preset(runs[0] / "preset")
-    data = _load_data(type(model).__name__, settings)
+    measuring = _prepared(type(model).__name__, settings)
     extra = {"training": settings, "card": {key: card[key] for key in _CARD if key != "summary"}}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
     index = read_index(zoo) if (zoo / "index.toml").exists() else {}
     index[name] = {"class": type(model).__name__, "summary": card["summary"]}
     with replacing_file(zoo / "index.toml") as temporary:
         temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
-    _write_metrics(zoo / name, [_figures(run) for run in runs], data)
+    _write_metrics(zoo / name, [_figures(run) for run in runs], *measuring)
     zoo_readme.main(["--zoo", str(zoo)])
     return zoo / name
 
@@ -120,27 +120,30 @@ def add_runs(name: str, runs: Sequence[Path], zoo: Path) -> Path:
         ValueError: if a run has other settings than the preset, or a seed that it has already.
     """
     folder = zoo / name
-    _check_same_settings(_settings(folder), runs, name)
+    settings = _settings(folder)
+    _check_same_settings(settings, runs, name)
     earlier = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["runs"]
     measured = [*earlier, *(_figures(run) for run in runs)]
     seeds = [run["seed"] for run in measured]
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"Each run must have a seed of its own. Received: {seeds}")
-    _write_metrics(folder, measured, _load_data(measured[0]["model"], _settings(folder)))
+    _write_metrics(folder, measured, *_prepared(measured[0]["model"], settings))
     zoo_readme.main(["--zoo", str(zoo)])
     return folder
 
 
-def _load_data(task: str, settings: Mapping[str, Any]) -> Any:
+def _prepared(task: str, settings: Mapping[str, Any]) -> tuple[Script, Any, Any]:
+    """What measures a preset of these settings: its script, the flags and the data."""
     script = script_of(task)
-    return script.load_data(script.config_class(**settings))
+    config = script.config_class(**settings)
+    return script, config, script.load_data(config)
 
 
-def _write_metrics(folder: Path, measured: Sequence[Mapping[str, Any]], data: Any) -> None:
+def _write_metrics(
+    folder: Path, measured: Sequence[Mapping[str, Any]], script: Script, config: Any, data: Any
+) -> None:
     """Measure a preset that is in place, and write its `metrics.json`."""
     shipped = Task.from_preset(folder)
-    script = script_of(measured[0]["model"])
-    config = script.config_class(**_settings(folder))
     parts = script.measure(shipped, data, config)
     metrics = {
         "model": measured[0]["model"],
