@@ -33,8 +33,6 @@ from benchmarks.published import (
     Experiment,
 )
 from benchmarks.results import machine, today
-from training.common import flag_name, parse_config
-from training.memory import MemoryConfig
 
 RESULTS = ROOT / "benchmarks" / "results"
 TABLE = "tables.md"
@@ -90,9 +88,10 @@ def measure(experiment: Experiment, seeds: Sequence[int], runs: Path) -> None:
         subprocess.CalledProcessError: if a training ends with an error, or is interrupted; the
             same command goes on with it.
     """
+    done = {}
     values = _load(experiment, RESULTS)
-    same = values is not None and values["command"] == command_of(experiment, "SEED")
-    done = {run["seed"]: run for run in values["runs"]} if values and same else {}
+    if values is not None and values["command"] == command_of(experiment, "SEED"):
+        done = {run["seed"]: run for run in values["runs"]}
     for seed in seeds:
         if seed in done:
             continue
@@ -135,6 +134,10 @@ def write(experiment: Experiment, runs: Sequence[Mapping[str, Any]], results: Pa
 
 def _check_settings(experiment: Experiment, seed: int, folder: Path) -> None:
     """Raise a ValueError if a run was made with other flags than a row's command has."""
+    # They bring TensorFlow, for which a table that is only written need not wait.
+    from training.common import flag_name, parse_config
+    from training.memory import MemoryConfig
+
     words = command_of(experiment, seed).split()[3:]
     config = parse_config(MemoryConfig, words, name="memory", description="")
     settings = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))["training"]
