@@ -33,7 +33,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from kerasrnn.cells import CELLS
 from kerasrnn.data import UnlabelledError
 from kerasrnn.zoo.files import replacing_file
-from kerasrnn.zoo.task import Task, versions
+from kerasrnn.zoo.task import Task, check_between, versions
 from training.weight_averages import WeightAverages
 
 # Flags that say where a run lies or how it is started, not what it computes.
@@ -198,10 +198,7 @@ def parse_config(
         value = getattr(config, number)
         if value is not None and value < 1:
             raise UsageError(f"{flag_name(number)} must be at least 1. Received: {value}")
-    if not 0 <= config.average_weights < 1:
-        raise UsageError(
-            f"--average-weights must be at least 0 and below 1. Received: {config.average_weights}"
-        )
+    check_between("--average-weights", config.average_weights, 0, 1)
     return config
 
 

@@ -40,6 +40,9 @@ from training.script import Plan, Script
 DEFAULT_DATA = "builtin:python"
 GREW_UP_IN = "builtin:grew_up_in"
 
+# How much of Python's source files is read by default: some minutes' work on two cores.
+_PYTHON_CHARACTERS = 1_000_000
+
 # Of the training data at most so many characters are measured: it only shows overfitting.
 _TRAIN_CHARACTERS_MEASURED = 100_000
 
@@ -154,7 +157,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         train, validation, test = load_parts(config, source, load)
         if not validation and hold_out:
             train, validation = _last_tenth(train, source)
-        limit = config.limit or (1_000_000 if source == "builtin:python" else None)
+        limit = config.limit or (_PYTHON_CHARACTERS if source == "builtin:python" else None)
         if limit is not None:
             train = _first(train, limit)
             # What is measured is read one token after the other: a tenth of it is enough.
@@ -184,7 +187,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             data=data.source,
             level=level,
             carry=carry,
-            limit=given(config.limit, 1_000_000 if python else None),
+            limit=given(config.limit, _PYTHON_CHARACTERS if python else None),
             units=given(config.units, 64 if sentences else 256 if python else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),

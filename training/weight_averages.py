@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from kerasrnn.zoo.task import check_between
+
 
 class WeightAverages:
     """An exponential moving average of a model's trainable weights.
@@ -39,8 +41,7 @@ class WeightAverages:
     """
 
     def __init__(self, model: keras.Model, decay: float) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"`decay` must be at least 0 and below 1. Received: {decay}")
+        check_between("decay", decay, 0, 1)
         self.decay = decay
         self._weights = [variable.value for variable in model.trainable_variables]
         self.means = [tf.Variable(weight, trainable=False) for weight in self._weights]

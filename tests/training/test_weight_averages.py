@@ -15,10 +15,12 @@ def linear(rate: float = 0.1) -> keras.Model:
     return model
 
 
-def fit_of(model: keras.Model, seen: list | None = None):
+def examples() -> tuple[np.ndarray, np.ndarray]:
     x = np.random.default_rng(5).normal(size=(24, 2))
-    y = x @ [[1.0], [-2.0]] + 0.5
+    return x, x @ [[1.0], [-2.0]] + 0.5
 
+
+def fit_of(model: keras.Model, seen: list | None = None):
     def fit(**options):
         callbacks = options.pop("callbacks")
         watch = keras.callbacks.LambdaCallback(
@@ -27,10 +29,10 @@ def fit_of(model: keras.Model, seen: list | None = None):
             )
         )
         model.fit(
-            *(x, y),
+            *examples(),
             batch_size=8,
             shuffle=False,
-            validation_data=(x, y),
+            validation_data=examples(),
             callbacks=[watch, *callbacks],
             **options,
         )
@@ -62,7 +64,7 @@ def means_of(steps: list, first: list, decay: float) -> list:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9, 0.3])
-def test_the_means_are_those_of_all_steps(tmp_path, decay):
+def test_the_means_are_those_of_all_steps(decay):
     model = linear()
     first, seen = model.get_weights(), []
     averages = WeightAverages(model, decay)
@@ -91,8 +93,7 @@ def test_the_means_are_measured_and_kept_and_the_weights_trained(tmp_path):
         np.testing.assert_array_equal(np.concatenate(one, None), np.concatenate(other, None))
     for epoch, row in enumerate(history, 1):
         plain.set_weights(means_of(seen[: 3 * epoch], first, 0.9))
-        x = np.random.default_rng(5).normal(size=(24, 2))
-        loss = plain.evaluate(x, x @ [[1.0], [-2.0]] + 0.5, verbose=0)
+        loss = plain.evaluate(*examples(), verbose=0)
         assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
     for found, expected in zip(model.get_weights(), means_of(seen, first, 0.9), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4)
@@ -109,7 +110,7 @@ def test_a_run_goes_on_with_its_means(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_decay_of_one_never_moves(tmp_path):
+def test_a_decay_of_one_never_moves():
     with pytest.raises(ValueError, match=r"`decay` must be at least 0 and below 1. Received: 1"):
         WeightAverages(linear(), 1.0)
 
