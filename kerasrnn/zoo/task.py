@@ -100,6 +100,9 @@ class Task(keras.Model):
                 more of it than that it is there.
             **options: passed on.
         """
+        # Variables that are made while a step is traced make TensorFlow trace it twice.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         self._validation = validation
         try:
             return keras.Model.fit(

@@ -430,6 +430,16 @@ def test_bioes_and_io_schemes():
         assert tagger.predict([["Ada", "left"]]) == [[Entity("Ada", "PER", 0, 1)]]
 
 
+def test_a_step_is_traced_once(small, toy, monkeypatch):
+    traced = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(
+        keras.Model, "train_step", lambda self, data: traced.append(1) or step(self, data)
+    )
+    small().fit(toy, epochs=2, verbose=0)
+    assert len(traced) == 1
+
+
 def test_saved_and_loaded_by_keras(trained, tmp_path):
     trained.save(tmp_path / "tagger.keras")
     loaded = keras.models.load_model(tmp_path / "tagger.keras")
