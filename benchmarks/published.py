@@ -124,16 +124,20 @@ class Music:
         name: what `benchmarks.music` calls the data set.
         title: the data set's name.
         published: figures by model, of the test part.
+        preset: the preset of the zoo that was trained on it, if there is one.
     """
 
     name: str
     title: str
     published: Mapping[str, float]
+    preset: str = ""
 
 
 MUSIC = (
-    Music("JSB_Chorales", "JSB Chorales", {"tanh": 9.10, "GRU": 8.54, "LSTM": 8.67}),
-    Music("Nottingham", "Nottingham", {"tanh": 3.13, "GRU": 3.23, "LSTM": 3.20}),
+    Music("JSB_Chorales", "JSB Chorales", {"tanh": 9.10, "GRU": 8.54, "LSTM": 8.67}, "music_jsb"),
+    Music(
+        "Nottingham", "Nottingham", {"tanh": 3.13, "GRU": 3.23, "LSTM": 3.20}, "music_nottingham"
+    ),
     Music("MuseData", "MuseData", {"tanh": 6.23, "GRU": 5.99, "LSTM": 6.23}),
     Music("Piano_midi", "Piano-midi.de", {"tanh": 9.03, "GRU": 8.82, "LSTM": 9.03}),
 )

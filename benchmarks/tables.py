@@ -31,6 +31,7 @@ from benchmarks.published import (
     MUSIC,
     SOLVED_AFTER,
     Experiment,
+    Music,
 )
 from benchmarks.results import machine, today
 
@@ -304,7 +305,10 @@ def _number(value: float | tuple[float, float]) -> str:
 
 
 def _music(results: Path) -> list[str]:
-    """One row for each data set and cell of `music.json`, which `benchmarks.music` writes."""
+    """One row for each data set, cell and kind of outputs.
+
+    They are those of `music.json`, which `benchmarks.music` writes, and those of the zoo's presets.
+    """
     path = results / "music.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
     header = (
@@ -317,7 +321,7 @@ def _music(results: Path) -> list[str]:
         best = min(music.published.values())
         row = [music.title, published, f"< {best:.2f}"]
         kinds: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-        for run in runs:
+        for run in [*runs, *_runs_of_preset(music)]:
             if run["dataset"] == music.name:
                 kinds.setdefault((run["cell"], run["outputs"]), []).append(run)
         if not kinds:
@@ -338,9 +342,24 @@ def _music(results: Path) -> list[str]:
     note = (
         "Nats a frame, summed over the 88 keys; the first frame of a piece is not predicted. The "
         "published figures are of test pieces. Where ours are of validation pieces, by which the "
-        "best epoch was chosen, “reached” says no more than that they are lower."
+        "best epoch was chosen, “reached” says no more than that they are lower. Outputs of kind "
+        "`nade` give a chord's probability key by key, the published models give each key's alone: "
+        "only rows of independent outputs compare cells."
     )
     return [note, _table(rows, header)]
+
+
+def _runs_of_preset(music: Music) -> list[dict[str, Any]]:
+    """The runs of a preset, as `benchmarks.music` would have written them."""
+    if not music.preset:
+        return []
+    folder = ROOT / "zoo" / music.preset
+    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    kind = {name: config["arguments"][name] for name in ("cell", "outputs")}
+    runs = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["runs"]
+    return [
+        {**run, **kind, "dataset": music.name, "command": config["card"]["command"]} for run in runs
+    ]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The table of music: what is measured, and that it is measured once."""
 
+import itertools
 import json
 
 import pytest
@@ -11,13 +12,12 @@ from training.common import parse_config
 
 
 def test_the_flags_are_those_of_the_script():
-    for dataset in music.DATASETS:
-        for cell in music.CELLS:
-            flags = music.flags_of(dataset, cell, 2)
-            config = parse_config(script.MusicConfig, flags, name="music", description="")
-            assert (config.cell, config.seed, config.outputs) == (cell, 2, "independent")
-            assert config.data == f"music/{dataset}.mat"
-            assert None not in (config.units, config.epochs, config.chunk, config.dropout)
+    for dataset, cell, outputs in itertools.product(music.DATASETS, music.CELLS, music.OUTPUTS):
+        flags = music.flags_of(dataset, cell, outputs, 2)
+        config = parse_config(script.MusicConfig, flags, name="music", description="")
+        assert (config.cell, config.seed, config.outputs) == (cell, 2, outputs)
+        assert config.data == f"music/{dataset}.mat"
+        assert None not in (config.units, config.epochs, config.chunk, config.dropout)
 
 
 def test_figures_are_added_once(tmp_path, monkeypatch, capsys):
@@ -31,7 +31,9 @@ def test_figures_are_added_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         music,
         "flags_of",
-        lambda dataset, cell, seed: ["--data", str(path), "--cell", cell, *small],
+        lambda dataset, cell, outputs, seed: (
+            ["--data", str(path), "--cell", cell, "--outputs", outputs, *small]
+        ),
     )
     out = tmp_path / "results" / "music.json"
     flags = ["--datasets", "JSB_Chorales", "--cells", "gru", "--seeds", "1", "--out", str(out)]
@@ -39,9 +41,13 @@ def test_figures_are_added_once(tmp_path, monkeypatch, capsys):
     results = json.loads(out.read_text())
     (run,) = results["runs"]
     assert (run["dataset"], run["cell"], run["epochs"]) == ("JSB_Chorales", "gru", 2)
+    assert run["outputs"] == "independent"
     assert run["validation"]["nll"] > 0
     assert run["command"].startswith("python -m training.music --data")
     before = out.read_bytes()
     music.main(flags)
     assert out.read_bytes() == before
+    music.main([*flags, "--outputs", "nade"])
+    kinds = [run["outputs"] for run in json.loads(out.read_text())["runs"]]
+    assert kinds == ["independent", "nade"]
     assert "nats a frame" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import tables
+from benchmarks.processes import ROOT
 from benchmarks.published import EXPERIMENTS, FROM_MEMORY, MUSIC, SOLVED_AFTER
 from training.common import parse_config
 from training.memory import SCRIPT, TASKS
@@ -202,12 +203,17 @@ def test_music_has_a_row_for_each_cell(tmp_path):
         for row in text.splitlines()
         if row.startswith("| JSB Chorales")
     ]
-    assert [row[3:7] for row in rows] == [
+    assert [row[3:7] for row in rows[:2]] == [
         ["gru, independent outputs 8.1 ± 0.141 (2 seeds), validation", "yes", "2,000", "3"],
         ["simple, independent outputs 9.5 (1 seed), validation", "no", "2,000", "3"],
     ]
     assert rows[0][7] == "`python -m training.music --seed 1`"
-    assert line(text, "Nottingham")[3] == "not measured yet"
+    # Of the preset, with the figures of its card.
+    (preset,) = rows[2:]
+    figure = json.loads((ROOT / "zoo/music_jsb/metrics.json").read_text())["runs"][0]["validation"]
+    assert preset[3].startswith(f"lstm, nade outputs {figure['nll']:.1f}")
+    assert "zoo/music_jsb/config.toml" in preset[7]
+    assert line(text, "MuseData")[3] == "not measured yet"
     assert len(MUSIC) == 4
 
 
