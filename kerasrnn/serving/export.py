@@ -20,9 +20,13 @@ from kerasrnn.serving.publish import check_free, check_version, publish, staging
 from kerasrnn.serving.verify import Case, raise_violations, verify_savedmodel
 from kerasrnn.serving.warmup import write_warmup
 
-# Names that Keras's archive and TensorFlow's loader use for themselves.
+# Names that a `tf.Module` and TensorFlow's loader use for themselves.
 _RESERVED = frozenset(
     (
+        "name",
+        "name_scope",
+        "submodules",
+        "with_name_scope",
         "signatures",
         "variables",
         "trainable_variables",
@@ -407,27 +411,34 @@ def _check_output(name: str, key: str, value: Any) -> None:
 
 
 def _write(model: keras.layers.Layer, signatures: Mapping[str, Signature], folder: Path) -> None:
-    """Traces the functions and writes the SavedModel."""
-    archive = keras.export.ExportArchive()
-    # Not track(model): Keras would also trace the model's own `call`, as a function of float32
-    # inputs, which fails for a model of strings. Variables are found through the functions.
-    for resource in _resources(model):
-        archive.track(resource)
+    """Traces the functions and writes the SavedModel.
+
+    Not with `keras.export.ExportArchive`, which traces all functions twice: once to find their
+    variables, and again to save them.
+    """
+    root = tf.Module()
+    endpoints = {}
     for name, signature in signatures.items():
-        endpoint = archive.add_endpoint(
-            name, _positional(signature), list(signature.input_specs.values())
-        )
-        outputs = endpoint.get_concrete_function().structured_outputs
-        for key, spec in outputs.items():
+        endpoint = tf.function(
+            _positional(signature),
+            input_signature=list(signature.input_specs.values()),
+            autograph=False,
+        ).get_concrete_function()
+        for key, spec in endpoint.structured_outputs.items():
             if spec.shape.rank is not None and (spec.shape.rank == 0 or spec.shape[0] is not None):
                 raise ValueError(
                     f"Output '{key}' of signature '{name}' has the shape {spec.shape} whatever the "
                     "batch. The first axis of every output must be the batch."
                 )
+        endpoints[name] = endpoint
+        setattr(root, name, endpoint)
+    # What is saved is what the root holds.
+    root._tables = _resources(model)
+    root._weights = list({id(v): v for e in endpoints.values() for v in e.variables}.values())
     # A server takes no gradients: the traced backward passes of tf.custom_gradient stay out.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
-        archive.write_out(str(folder), options=options, verbose=False)
+        tf.saved_model.save(root, str(folder), signatures=endpoints, options=options)
     except AssertionError as error:
         if "untracked" not in str(error):
             raise

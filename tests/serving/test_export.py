@@ -65,6 +65,28 @@ def test_report(exported):
     assert str(report.path) in shown and "warm-up requests" in shown
 
 
+def test_functions_are_traced_once(tmp_path):
+    model, traced = scale(), []
+
+    def function(x):
+        if not tf.executing_eagerly():
+            traced.append(x)
+        return {"y": model(x)}
+
+    signatures = scale_signatures(model, function)
+    export_signatures(model, signatures, tmp_path / "model", samples=SAMPLES, verify=False)
+    assert len(traced) == 1
+
+
+def test_keras_loads_an_export_as_a_layer(tmp_path):
+    model = scale(3.0)
+    report = export_signatures(
+        model, scale_signatures(model), tmp_path / "model", samples=SAMPLES, verify=False
+    )
+    layer = keras.layers.TFSMLayer(report.path, call_endpoint="serving_default")
+    np.testing.assert_array_equal(layer(tf.constant(ROWS))["y"], 3 * np.array(ROWS))
+
+
 def test_folder_holds_the_version_alone(exported):
     _, report = exported
     assert [entry.name for entry in report.path.parent.iterdir()] == ["1"]
