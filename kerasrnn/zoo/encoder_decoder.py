@@ -25,6 +25,7 @@ from kerasrnn.zoo.encoder_decoder_network import (
     UNKNOWN_ID,
     EncoderDecoderNetwork,
 )
+from kerasrnn.zoo.example_task import input_specs, int_tensors
 from kerasrnn.zoo.pair_batching import EncodedPairs, PairBatches, batches_by_length
 from kerasrnn.zoo.pair_scores import pair_scores
 from kerasrnn.zoo.search import NEVER, NO_SCORE, Step, beam_search, greedy_search
@@ -213,7 +214,11 @@ class EncoderDecoder(Task):
             input_signature=[text, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)],
             autograph=False,
         )
-        self._loss_function = tf.function(self._summed_loss, reduce_retracing=True, autograph=False)
+        self._loss_function = tf.function(
+            self._summed_loss,
+            input_signature=[input_specs(self.network), tf.TensorSpec((None, None), tf.int32)],
+            autograph=False,
+        )
 
     @classmethod
     def from_pairs(
@@ -432,12 +437,8 @@ class EncoderDecoder(Task):
     def _mean_loss(self, encoded: EncodedPairs, batch_size: int) -> float:
         total, count = 0.0, 0.0
         for indices in batches_by_length(encoded.lengths, batch_size):
-            inputs, targets = encoded.batch(indices)
-            summed = self._loss_function(
-                # Tensors and not arrays: tf.function would take each shape as a new signature.
-                {name: tf.constant(array, tf.int32) for name, array in inputs.items()},
-                tf.constant(targets["target"], tf.int32),
-            )
+            inputs, targets = (int_tensors(part) for part in encoded.batch(indices))
+            summed = self._loss_function(inputs, targets["target"])
             total += float(summed[0])
             count += float(summed[1])
         return total / max(1.0, count)

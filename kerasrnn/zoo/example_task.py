@@ -142,8 +142,13 @@ def set_rows(
     embeddings.assign(np.where(rows[:, None], matrix, values))
 
 
+def input_specs(network: keras.Model) -> dict[str, tf.TensorSpec]:
+    """What a network takes, for a `tf.function` that is to be traced once for all sizes."""
+    return {name: tf.TensorSpec(x.shape, x.dtype, name) for name, x in network.input.items()}
+
+
 def int_tensors(arrays: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
-    """Integer tensors of arrays: `tf.function` would take each array's shape as a new signature."""
+    """Integers of the type that networks take, whatever type arrays have."""
     return {name: tf.constant(array, tf.int32) for name, array in arrays.items()}
 
 

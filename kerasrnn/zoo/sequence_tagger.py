@@ -26,7 +26,15 @@ from kerasrnn.text import (
     entities_from_tags,
 )
 from kerasrnn.zoo.batching import EncodedSentences, batches_of
-from kerasrnn.zoo.example_task import ExampleTask, int_tensors, plain, set_rows, tokenize, trimmed
+from kerasrnn.zoo.example_task import (
+    ExampleTask,
+    input_specs,
+    int_tensors,
+    plain,
+    set_rows,
+    tokenize,
+    trimmed,
+)
 from kerasrnn.zoo.tag_heads import CRFHead, SoftmaxHead
 from kerasrnn.zoo.tagger_network import PADDING_ID, SPELLINGS, TaggerNetwork
 from kerasrnn.zoo.tagging_scores import tagging_scores
@@ -265,7 +273,11 @@ class SequenceTagger(ExampleTask):
             input_signature=[tf.TensorSpec((None, None), tf.string)],
             autograph=False,
         )
-        self._loss_function = tf.function(self._summed_loss, reduce_retracing=True, autograph=False)
+        self._loss_function = tf.function(
+            self._summed_loss,
+            input_signature=[input_specs(self.network), tf.TensorSpec((None, None), tf.int32)],
+            autograph=False,
+        )
 
     @classmethod
     def from_sentences(
@@ -497,14 +509,14 @@ class SequenceTagger(ExampleTask):
     def _mean_loss(self, encoded: EncodedSentences, batch_size: int) -> float:
         total, words = 0.0, 0
         for indices in batches_of(encoded.lengths, batch_size):
-            inputs, targets = encoded.batch(indices)
-            total += float(self._loss_function(int_tensors(inputs), int_tensors(targets)))
+            inputs, targets = (int_tensors(part) for part in encoded.batch(indices))
+            total += float(self._loss_function(inputs, targets["tags"]))
             words += int(encoded.lengths[indices].sum())
         return total / max(1, words)
 
-    def _summed_loss(self, inputs: dict[str, Any], targets: dict[str, Any]) -> Any:
+    def _summed_loss(self, inputs: dict[str, Any], tags: Any) -> Any:
         scores = self.network(inputs, training=False)["tags"]
-        return self.head.loss(scores, targets["tags"], ops.not_equal(inputs["words"], PADDING_ID))
+        return self.head.loss(scores, tags, ops.not_equal(inputs["words"], PADDING_ID))
 
     # === Prediction ===
 
