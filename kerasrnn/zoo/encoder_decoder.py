@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -29,7 +28,7 @@ from kerasrnn.zoo.example_task import input_specs, int_tensors
 from kerasrnn.zoo.pair_batching import EncodedPairs, PairBatches, batches_by_length
 from kerasrnn.zoo.pair_scores import pair_scores
 from kerasrnn.zoo.search import NEVER, NO_SCORE, Step, beam_search, greedy_search
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive
+from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
 UNITS = tuple(PIECES)
 
@@ -358,11 +357,7 @@ class EncoderDecoder(Task):
             if isinstance(validation_data, tuple) and not isinstance(validation_data[0], str):
                 val_x, val_y = validation_data
             validation = _checked(val_x, val_y, "validation_data")
-        if not self.compiled:
-            self.compile()
-        if seed is None and shuffle:
-            seed = random.randrange(2**31)
-        batches = PairBatches(self._encode(pairs), batch_size, seed if shuffle else None)
+        batches = PairBatches(self._encode(pairs), batch_size, order_seed(seed, shuffle))
         return self._fit(
             batches.dataset(),
             validation=validation,

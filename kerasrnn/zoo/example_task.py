@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.zoo.batching import Encoded, EpochBatches
-from kerasrnn.zoo.task import Task, check_positive
+from kerasrnn.zoo.task import Task, check_positive, order_seed
 
 
 class ExampleTask(Task):
@@ -57,11 +56,7 @@ class ExampleTask(Task):
             paired = isinstance(validation_data, tuple)
             val_x, val_y = validation_data if paired else (validation_data, None)
             validation = self._checked_examples(val_x, val_y, "validation_data")
-        if not self.compiled:
-            self.compile()
-        if seed is None and shuffle:
-            seed = random.randrange(2**31)
-        batches = EpochBatches(self._encode(examples), batch_size, seed if shuffle else None)
+        batches = EpochBatches(self._encode(examples), batch_size, order_seed(seed, shuffle))
         return self._fit(
             batches.dataset(),
             validation=validation,

@@ -21,7 +21,7 @@ from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts, plain_
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
 from kerasrnn.zoo.language_network import LanguageNetwork
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive
+from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
 # A server must not be kept busy for ever by one request.
 _MOST_GENERATED = 10_000
@@ -369,11 +369,7 @@ class LanguageModel(Task):
         validation = None
         if validation_data is not None:
             validation = _Validation(self._encode(validation_data, "validation_data"), carry)
-        if not self.compiled:
-            self.compile()
-        if seed is None and shuffle:
-            seed = random.randrange(2**31)
-        seed = seed if shuffle else None
+        seed = order_seed(seed, shuffle)
         batches: StreamBatches | TextBatches
         if carry:
             batches = StreamBatches(

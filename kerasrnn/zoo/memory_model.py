@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from kerasrnn.cells import CELLS
 from kerasrnn.data import MemoryExamples
 from kerasrnn.serving import Signature
 from kerasrnn.zoo.memory_network import ANSWERS, PADDING_ID, READS, MemoryNetwork
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive
+from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
 # When Hochreiter & Schmidhuber (1997) call an answer right: a number within 0.04, and a label if
 # each output is within 0.3 of what it should be.
@@ -344,11 +343,7 @@ class MemoryModel(Task):
         if not isinstance(x, tf.data.Dataset):
             examples = self._checked(x, y)
             steps_per_epoch = -(-len(examples) // batch_size)
-            if seed is None and shuffle:
-                seed = random.randrange(2**31)
-            x = _endless(examples, batch_size, seed if shuffle else None, initial_epoch)
-        if not self.compiled:
-            self.compile()
+            x = _endless(examples, batch_size, order_seed(seed, shuffle), initial_epoch)
         return self._fit(
             x,
             validation=validation,

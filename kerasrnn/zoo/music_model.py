@@ -16,7 +16,7 @@ from kerasrnn.data import DataError, check_roll
 from kerasrnn.serving import Signature
 from kerasrnn.zoo.music_batches import MusicBatches, parts_of
 from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive
+from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
 # Pieces are read in parts of so many frames where nothing is learnt from them.
 _PART = 256
@@ -253,12 +253,8 @@ class MusicModel(Task):
         validation = None
         if validation_data is not None:
             validation = _pieces(validation_data, "validation_data", shortest=2)
-        if not self.compiled:
-            self.compile()
-        if seed is None and shuffle:
-            seed = random.randrange(2**31)
         batches = MusicBatches(
-            rolls, batch_size, chunk, seed if shuffle else None, transpose if shuffle else 0
+            rolls, batch_size, chunk, order_seed(seed, shuffle), transpose if shuffle else 0
         )
         return self._fit(
             batches.dataset(),

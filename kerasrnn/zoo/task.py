@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import platform
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -100,6 +101,8 @@ class Task(keras.Model):
                 more of it than that it is there.
             **options: passed on.
         """
+        if not self.compiled:
+            self.compile()
         # Variables that are made while a step is traced make TensorFlow trace it twice.
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
@@ -364,6 +367,13 @@ def check_between(name: str, value: Any, low: float, high: float) -> None:
     """Raise a ValueError unless `low` ≤ `value` < `high`."""
     if not isinstance(value, int | float) or not low <= value < high:
         raise ValueError(f"`{name}` must be at least {low} and below {high}. Received: {value!r}")
+
+
+def order_seed(seed: int | None, shuffle: bool) -> int | None:
+    """The seed of the epochs' orders, drawn if there is none; None where all have one order."""
+    if not shuffle:
+        return None
+    return random.randrange(2**31) if seed is None else seed
 
 
 def check_positive(name: str, value: Any) -> None:
