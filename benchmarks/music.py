@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrnn.zoo.files import replacing_file
+from kerasrnn.zoo.music_network import OUTPUTS
 from training.common import (
     RunFolder,
     make_console,
@@ -34,8 +35,6 @@ RESULTS = Path(__file__).resolve().parent / "results" / "music.json"
 
 DATASETS = ("JSB_Chorales", "Nottingham", "MuseData", "Piano_midi")
 CELLS = ("simple", "gru", "lstm")
-
-OUTPUTS = ("independent", "nade")
 
 _ALL = ("--batch-size", "16")
 _BY_DATASET: dict[str, tuple[str, ...]] = {
@@ -58,7 +57,7 @@ def flags_of(dataset: str, cell: str, outputs: str, seed: int) -> list[str]:
     Args:
         dataset: one of `DATASETS`.
         cell: one of `CELLS`.
-        outputs: one of `OUTPUTS`.
+        outputs: one of `kerasrnn.zoo.music_network.OUTPUTS`.
         seed: the seed.
 
     Returns:
@@ -74,7 +73,7 @@ def measure(dataset: str, cell: str, outputs: str, seed: int) -> dict[str, Any]:
     Args:
         dataset: one of `DATASETS`.
         cell: one of `CELLS`.
-        outputs: one of `OUTPUTS`.
+        outputs: one of `kerasrnn.zoo.music_network.OUTPUTS`.
         seed: the seed.
 
     Returns:

@@ -434,7 +434,7 @@ def _write(model: keras.layers.Layer, signatures: Mapping[str, Signature], folde
         setattr(root, name, endpoint)
     # What is saved is what the root holds.
     root._tables = _resources(model)
-    root._weights = list({id(v): v for e in endpoints.values() for v in e.variables}.values())
+    root._weights = [endpoint.variables for endpoint in endpoints.values()]
     # A server takes no gradients: the traced backward passes of tf.custom_gradient stay out.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:

@@ -6,13 +6,14 @@ import json
 import pytest
 
 from benchmarks import music
+from kerasrnn.zoo.music_network import OUTPUTS
 from tests.data.test_piano_rolls import cells
 from training import music as script
 from training.common import parse_config
 
 
 def test_the_flags_are_those_of_the_script():
-    for dataset, cell, outputs in itertools.product(music.DATASETS, music.CELLS, music.OUTPUTS):
+    for dataset, cell, outputs in itertools.product(music.DATASETS, music.CELLS, OUTPUTS):
         flags = music.flags_of(dataset, cell, outputs, 2)
         config = parse_config(script.MusicConfig, flags, name="music", description="")
         assert (config.cell, config.seed, config.outputs) == (cell, 2, outputs)
