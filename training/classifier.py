@@ -37,6 +37,7 @@ from training.common import (
 )
 from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
+from training.soft_labels import SoftLabels
 
 DEFAULT_DATA = "builtin:languages"
 
@@ -84,6 +85,9 @@ class ClassifierConfig(TrainingConfig):
         None, "look words up in small letters; not where characters are read, by default"
     )
     split_contractions: bool = flag(True, "split words as in the Penn Treebank: do n't")
+    soft_labels: str | None = flag(
+        None, "what to learn in place of --data: a file that python -m training.teacher wrote"
+    )
     dropout: float | None = flag(
         None, "share of components dropped before and behind the recurrent layers; by the unit"
     )
@@ -248,9 +252,14 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         )
 
     def plan(self, config: ClassifierConfig, data: ClassifierData, model: TextClassifier) -> Plan:
+        examples, soft_targets = data.train, None
+        if config.soft_labels:
+            examples, soft_targets = _taught(config.soft_labels, model)
+
         def fit(**options: Any) -> None:
             model.fit(
-                data.train,
+                examples,
+                soft_targets=soft_targets,
                 validation_data=data.validation,
                 batch_size=filled(config.batch_size),
                 seed=config.seed,
@@ -259,8 +268,8 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
 
         return Plan(
             fit=fit,
-            steps=-(-len(data.train) // filled(config.batch_size)),
-            units=model.count_tokens([text.text for text in data.train]),
+            steps=-(-len(examples) // filled(config.batch_size)),
+            units=model.count_tokens([text.text for text in examples]),
             monitor="val_accuracy",
             adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
@@ -358,6 +367,17 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
+
+
+def _taught(source: str, model: TextClassifier) -> tuple[list[LabelledText], list[np.ndarray]]:
+    """The texts that a teacher labelled, and its probabilities."""
+    taught = SoftLabels.load(data_path(source))
+    soft_targets = taught.columns(model.inventory.tags)
+    texts = [
+        LabelledText(" ".join(words), model.inventory.tags[int(row.argmax())])
+        for words, row in zip(taught.texts, soft_targets, strict=True)
+    ]
+    return texts, soft_targets
 
 
 def _examples(texts: list[LabelledText], count: int) -> list[LabelledText]:

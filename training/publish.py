@@ -2,7 +2,8 @@
 
 `python -m training.publish NAME --runs DIR [DIR ...] --card FILE` takes the weights of the first
 run, the figures of all of them, and a TOML file with `summary`, `data`, `licence`, `limits`,
-`example` and `command`. Without `--card`, the preset of that name keeps its texts.
+`example`, `command` and, where something is to be run before it, `preparation`. Without `--card`,
+the preset of that name keeps its texts.
 
 `python -m training.publish NAME --add --runs DIR [DIR ...]` adds the figures of further seeds to a
 preset that is there already, whose weights stay; without `--runs`, it is only measured anew.
@@ -46,6 +47,7 @@ SCRIPTS = {
 }
 
 _CARD = ("summary", "data", "licence", "limits", "example", "command")
+_OPTIONAL = ("preparation",)
 _PARTS = ("train", "validation", "test")
 _SERVING_SECONDS = 3.0
 
@@ -88,13 +90,17 @@ def publish(
         ValueError: if the runs differ in more than their seeds, the card is not complete, or the
             data is not there; nothing is written then.
     """
-    if set(card) != set(_CARD):
-        raise ValueError(f"A card must have {', '.join(_CARD)}. Received: {', '.join(card)}")
+    if set(card) - set(_OPTIONAL) != set(_CARD):
+        raise ValueError(
+            f"A card must have {', '.join(_CARD)}, and may have {', '.join(_OPTIONAL)}. "
+            f"Received: {', '.join(card)}"
+        )
     settings = _settings(runs[0] / "preset")
     _check_same_settings(settings, runs[1:], f"{runs[0]}")
     model = Task.from_preset(runs[0] / "preset")
     measuring = _prepared(type(model).__name__, settings)
-    extra = {"training": settings, "card": {key: card[key] for key in _CARD if key != "summary"}}
+    texts = {key: card[key] for key in (*_CARD, *_OPTIONAL) if key in card and key != "summary"}
+    extra = {"training": settings, "card": texts}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
     index = read_index(zoo) if (zoo / "index.toml").exists() else {}
     index[name] = {"class": type(model).__name__, "summary": card["summary"]}

@@ -37,6 +37,7 @@ from training.common import (
 )
 from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
+from training.soft_labels import SoftLabels
 
 DEFAULT_DATA = "builtin:entities"
 
@@ -82,6 +83,9 @@ class TaggerConfig(TrainingConfig):
     character_units: int = flag(50, "length of the vector of a word's spelling")
     character_width: int = flag(3, "how many characters a filter sees, with --characters cnn")
     min_count: int = flag(1, "how often a word must occur in training to be known")
+    soft_labels: str | None = flag(
+        None, "what to learn in place of --data: a file that python -m training.teacher wrote"
+    )
     dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
     recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped in a sentence")
     word_dropout: float | None = flag(
@@ -271,9 +275,14 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         )
 
     def plan(self, config: TaggerConfig, data: TaggerData, model: SequenceTagger) -> Plan:
+        examples, soft_targets = data.train, None
+        if config.soft_labels:
+            examples, soft_targets = _taught(config.soft_labels, model)
+
         def fit(**options: Any) -> None:
             model.fit(
-                data.train,
+                examples,
+                soft_targets=soft_targets,
                 validation_data=data.validation,
                 batch_size=filled(config.batch_size),
                 seed=config.seed,
@@ -283,8 +292,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         monitor = "val_f1" if data.scheme != "none" else "val_accuracy"
         return Plan(
             fit=fit,
-            steps=-(-len(data.train) // filled(config.batch_size)),
-            units=sum(map(len, data.train)),
+            steps=-(-len(examples) // filled(config.batch_size)),
+            units=sum(map(len, examples)),
             monitor=monitor,
             adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
@@ -392,6 +401,18 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
+
+
+def _taught(source: str, model: SequenceTagger) -> tuple[list[TaggedSentence], list[np.ndarray]]:
+    """The sentences that a teacher labelled, and its probabilities."""
+    taught = SoftLabels.load(data_path(source))
+    soft_targets = taught.columns(model.inventory.tags)
+    names = np.array(model.inventory.tags)
+    sentences = [
+        TaggedSentence(tuple(words), tuple(names[np.atleast_2d(row).argmax(axis=1)].tolist()))
+        for words, row in zip(taught.texts, soft_targets, strict=True)
+    ]
+    return sentences, soft_targets
 
 
 def _plain_labels(tags: Sequence[str], single: bool) -> list[str]:

@@ -223,6 +223,7 @@ def _card(
         "## Made by",
         "",
         "```",
+        *([card["preparation"]] if "preparation" in card else []),
         *(f"{card['command']} --seed {run['seed']}" for run in runs),
         "```",
         "",

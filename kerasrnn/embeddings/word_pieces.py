@@ -65,6 +65,17 @@ class WordPiecePackage:
             ),
         )
 
+    def encoder(self) -> Path:
+        """The folder with the encoder's weights and its tokenizer.
+
+        Returns:
+            The folder, in the layout of the library transformers.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed; the message says how to install it.
+        """
+        return self.folder() / Path(self.weights).parent
+
     def read_terms(self) -> list[str]:
         """The pieces that are whole words, in the order of the encoder's vocabulary.
 

@@ -112,6 +112,8 @@ class EncodedSentences:
         capitals: how each word is capitalised `(words,)`, or None.
         pieces: ids of the pieces of each word `(words, pieces)`, or None.
         labels: the ids of the sentences' labels `(sentences,)`, or None.
+        probabilities: how probable each tag is to be, in place of `tags`: float32
+            `(words, tags)`, or None.
     """
 
     splits: np.ndarray
@@ -121,6 +123,7 @@ class EncodedSentences:
     capitals: np.ndarray | None = None
     pieces: np.ndarray | None = None
     labels: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.splits) - 1
@@ -138,10 +141,11 @@ class EncodedSentences:
         Returns:
             The network's inputs and the targets.
         """
+        tags = self.tags if self.probabilities is None else self.probabilities
         words, tags, characters, capitals, pieces = padded(
             self.splits,
             indices,
-            *(self.words, self.tags, self.characters, self.capitals, self.pieces),
+            *(self.words, tags, self.characters, self.capitals, self.pieces),
         )
         inputs = {"words": words}
         if characters is not None:
@@ -160,6 +164,9 @@ class EncodedSentences:
         """What `batch` returns, as `tf.TensorSpec` objects."""
         inputs = {"words": tf.TensorSpec((None, None), tf.int32)}
         targets = {"tags": tf.TensorSpec((None, None), tf.int32)}
+        if self.probabilities is not None:
+            tags = self.probabilities.shape[1]
+            targets = {"tags": tf.TensorSpec((None, None, tags), tf.float32)}
         if self.characters is not None:
             inputs["characters"] = tf.TensorSpec((None, None, None), tf.int32)
         if self.capitals is not None:
@@ -180,12 +187,15 @@ class EncodedTexts:
         tokens: token ids `(tokens,)`.
         labels: the ids of the labels `(texts,)`.
         characters: character ids `(tokens, length)`, or None.
+        probabilities: how probable each label is to be, in place of `labels`: float32
+            `(texts, labels)`, or None.
     """
 
     splits: np.ndarray
     tokens: np.ndarray
     labels: np.ndarray
     characters: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.splits) - 1
@@ -201,13 +211,15 @@ class EncodedTexts:
             indices: integers `(batch,)`.
 
         Returns:
-            The network's inputs, and the labels `(batch,)`.
+            The network's inputs, and the labels `(batch,)`, or their probabilities
+            `(batch, labels)`.
         """
         tokens, characters = padded(self.splits, indices, self.tokens, self.characters)
         inputs = {"tokens": tokens}
         if characters is not None:
             inputs["characters"] = without_empty_ends(characters)
-        return inputs, self.labels[indices]
+        targets = self.labels if self.probabilities is None else self.probabilities
+        return inputs, targets[indices]
 
     @property
     def signature(self) -> Any:
@@ -215,6 +227,8 @@ class EncodedTexts:
         inputs = {"tokens": tf.TensorSpec((None, None), tf.int32)}
         if self.characters is not None:
             inputs["characters"] = tf.TensorSpec((None, None, None), tf.int32)
+        if self.probabilities is not None:
+            return inputs, tf.TensorSpec((None, self.probabilities.shape[1]), tf.float32)
         return inputs, tf.TensorSpec((None,), tf.int32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -34,11 +35,18 @@ class ExampleTask(Task):
     def _measure(self, examples: list[Any], batch_size: int) -> dict[str, Any]:
         raise NotImplementedError
 
+    def _checked_probabilities(
+        self, examples: list[Any], soft_targets: Sequence[Any]
+    ) -> np.ndarray:
+        """`soft_targets` in one float32 array, or a ValueError that says what is wrong."""
+        raise NotImplementedError
+
     def fit(
         self,
         x: Any,
         y: Any = None,
         *,
+        soft_targets: Sequence[Any] | None = None,
         batch_size: int = 32,
         epochs: int = 10,
         validation_data: Any = None,
@@ -56,7 +64,11 @@ class ExampleTask(Task):
             paired = isinstance(validation_data, tuple)
             val_x, val_y = validation_data if paired else (validation_data, None)
             validation = self._checked_examples(val_x, val_y, "validation_data")
-        batches = EpochBatches(self._encode(examples), batch_size, order_seed(seed, shuffle))
+        encoded: Any = self._encode(examples)
+        if soft_targets is not None:
+            probabilities = self._checked_probabilities(examples, soft_targets)
+            encoded = replace(encoded, probabilities=probabilities)
+        batches = EpochBatches(encoded, batch_size, order_seed(seed, shuffle))
         return self._fit(
             batches.dataset(),
             validation=validation,
@@ -75,6 +87,43 @@ class ExampleTask(Task):
             scores = self._measure(self._validation, batch_size or 64)
             return {name: value for name, value in scores.items() if name != "types"}
         return self._measure(self._checked_examples(x, y, "x"), batch_size)
+
+
+def joined_probabilities(
+    soft_targets: Sequence[Any], shapes: Sequence[tuple[int, ...]]
+) -> np.ndarray:
+    """Probabilities of all examples in one array.
+
+    Args:
+        soft_targets: for each example an array.
+        shapes: its shape; the last axis holds probabilities that add up to 1.
+
+    Returns:
+        float32 `(rows, classes)`.
+
+    Raises:
+        ValueError: if there are more or fewer, a shape is another, or numbers are no probabilities.
+    """
+    if len(soft_targets) != len(shapes):
+        raise ValueError(
+            f"`soft_targets` must have one array for each of the {len(shapes)} examples. "
+            f"Received {len(soft_targets)}."
+        )
+    rows = [np.asarray(row, np.float32) for row in soft_targets]
+    for number, (row, shape) in enumerate(zip(rows, shapes, strict=True), start=1):
+        if row.shape != shape:
+            raise ValueError(
+                f"`soft_targets` must have the shape {shape} for example {number}. "
+                f"Received: {row.shape}"
+            )
+    joined = np.concatenate([np.atleast_2d(row) for row in rows])
+    wrong = (joined < 0).any(axis=1) | ~(np.abs(joined.sum(axis=1) - 1) < 1e-2)
+    if wrong.any():
+        raise ValueError(
+            "`soft_targets` must hold probabilities that add up to 1. "
+            f"Received: {joined[wrong.argmax()].tolist()}"
+        )
+    return joined
 
 
 def plain(item: Any) -> Any:

@@ -30,6 +30,7 @@ from kerasrnn.zoo.example_task import (
     ExampleTask,
     input_specs,
     int_tensors,
+    joined_probabilities,
     plain,
     set_rows,
     tokenize,
@@ -405,6 +406,7 @@ class SequenceTagger(ExampleTask):
         x: Any,
         y: Any = None,
         *,
+        soft_targets: Sequence[Any] | None = None,
         batch_size: int = 32,
         epochs: int = 10,
         validation_data: Any = None,
@@ -422,6 +424,9 @@ class SequenceTagger(ExampleTask):
                 into memory.
             y: lists of tags, one for each list of words in `x`; a pair of these and of the
                 sentences' labels for a tagger with labels.
+            soft_targets: how probable each tag is to be, such as a larger model says: for each
+                sentence `(words, tags)`, in the order of `inventory.tags`. These are learned in
+                place of the tags, by cross-entropy (knowledge distillation, Hinton et al. 2015).
             batch_size: how many sentences are in a batch.
             epochs: at which epoch to stop, counted from the first.
             validation_data: as `x`, or a pair `(x, y)`. After each epoch its `val_loss`,
@@ -437,7 +442,8 @@ class SequenceTagger(ExampleTask):
             A Keras `History`.
 
         Raises:
-            ValueError: if there are no sentences, one is empty, or a tag or label is unknown.
+            ValueError: if there are no sentences, one is empty, a tag or label is unknown,
+                or `soft_targets` are no such probabilities.
 
         Example:
 
@@ -452,6 +458,7 @@ class SequenceTagger(ExampleTask):
         return super().fit(
             x,
             y,
+            soft_targets=soft_targets,
             batch_size=batch_size,
             epochs=epochs,
             validation_data=validation_data,
@@ -732,6 +739,18 @@ class SequenceTagger(ExampleTask):
                     f"Expected one of {', '.join(known)}."
                 )
         return sentences
+
+    def _checked_probabilities(
+        self, examples: list[TaggedSentence], soft_targets: Sequence[Any]
+    ) -> np.ndarray:
+        for name in ("crf", "recall_margin"):
+            if self.settings[name]:
+                raise ValueError(
+                    "`soft_targets` are probabilities of single tags, for a tagger with "
+                    f"crf=False and recall_margin=0. This one has {name}={self.settings[name]}."
+                )
+        size = self.inventory.size
+        return joined_probabilities(soft_targets, [(len(s), size) for s in examples])
 
     def _encode(self, sentences: list[TaggedSentence]) -> EncodedSentences:
         flat = tf.constant([token for s in sentences for token in s.tokens], tf.string)

@@ -27,13 +27,17 @@ class SoftmaxHead(keras.layers.Layer):
 
         Args:
             scores: `(batch, time, tags)`, before the softmax.
-            tags: integers `(batch, time)`; any legal id where the mask is false.
+            tags: integers `(batch, time)`, any legal id where the mask is false; or how probable
+                each tag is to be, `(batch, time, tags)`: then it is the cross-entropy.
             mask: booleans `(batch, time)`, true where there is a word.
 
         Returns:
             A scalar.
         """
-        losses = ops.sparse_categorical_crossentropy(tags, scores, from_logits=True)
+        if len(tags.shape) == 3:
+            losses = -ops.sum(tags * ops.log_softmax(scores, axis=-1), axis=-1)
+        else:
+            losses = ops.sparse_categorical_crossentropy(tags, scores, from_logits=True)
         return ops.sum(ops.where(mask, losses, ops.zeros_like(losses)))
 
     def decode(self, scores: Any, mask: Any) -> tuple[Any, Any]:

@@ -18,7 +18,14 @@ from kerasrnn.serving import Signature
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
 from kerasrnn.zoo.batching import EncodedTexts, batches_of
 from kerasrnn.zoo.classifier_network import SPELLINGS, ClassifierNetwork, poolings
-from kerasrnn.zoo.example_task import ExampleTask, plain, set_rows, tokenize, trimmed
+from kerasrnn.zoo.example_task import (
+    ExampleTask,
+    joined_probabilities,
+    plain,
+    set_rows,
+    tokenize,
+    trimmed,
+)
 from kerasrnn.zoo.tagging_scores import label_scores
 from kerasrnn.zoo.task import check_between, check_choice, check_positive
 
@@ -347,7 +354,10 @@ class TextClassifier(ExampleTask):
         """The loss in nats a text, with smoothed labels, and regularisers."""
         scores = y_pred["labels"]
         log_probabilities = ops.log_softmax(scores, axis=-1)  # (batch, labels)
-        right = ops.take_along_axis(log_probabilities, ops.expand_dims(y, -1), axis=-1)[:, 0]
+        if len(y.shape) == 2:  # soft targets (batch, labels)
+            right = ops.sum(y * log_probabilities, axis=-1)
+        else:
+            right = ops.take_along_axis(log_probabilities, ops.expand_dims(y, -1), axis=-1)[:, 0]
         smoothing = self.settings["label_smoothing"] if training else 0.0
         loss = -ops.mean((1 - smoothing) * right + smoothing * ops.mean(log_probabilities, axis=-1))
         for regularisation in self.losses:
@@ -361,6 +371,7 @@ class TextClassifier(ExampleTask):
         x: Any,
         y: Any = None,
         *,
+        soft_targets: Sequence[Any] | None = None,
         batch_size: int = 32,
         epochs: int = 10,
         validation_data: Any = None,
@@ -377,6 +388,9 @@ class TextClassifier(ExampleTask):
                 of `text` and `label`, or of pairs of a text and a label. All of it is read into
                 memory.
             y: a list of labels, one for each text in `x`.
+            soft_targets: how probable each label is to be, such as a larger model says: for each
+                text `(labels,)`, in the order of `inventory.tags`. These are learned in place of
+                the labels, by cross-entropy (knowledge distillation, Hinton et al. 2015).
             batch_size: how many texts are in a batch.
             epochs: at which epoch to stop, counted from the first.
             validation_data: as `x`, or a pair `(x, y)`. After each epoch its `val_loss`,
@@ -391,7 +405,8 @@ class TextClassifier(ExampleTask):
             A Keras `History`.
 
         Raises:
-            ValueError: if there are no texts, or a label is unknown.
+            ValueError: if there are no texts, a label is unknown,
+                or `soft_targets` are no such probabilities.
 
         Example:
 
@@ -405,6 +420,7 @@ class TextClassifier(ExampleTask):
         return super().fit(
             x,
             y,
+            soft_targets=soft_targets,
             batch_size=batch_size,
             epochs=epochs,
             validation_data=validation_data,
@@ -645,6 +661,11 @@ class TextClassifier(ExampleTask):
             raise ValueError(f"`{argument}` must hold at least one text. Received none.")
         check_labels(texts, self.inventory.tags, argument)
         return texts
+
+    def _checked_probabilities(
+        self, examples: list[LabelledText], soft_targets: Sequence[Any]
+    ) -> np.ndarray:
+        return joined_probabilities(soft_targets, [(self.inventory.size,)] * len(examples))
 
     def _encode(self, examples: list[LabelledText]) -> EncodedTexts:
         rows, _ = self._tokens([text.text for text in examples])
