@@ -67,14 +67,18 @@ def test_every_flag_of_the_tagger_is_in_the_tables_and_no_other():
 def test_every_command_with_a_script_can_be_parsed():
     from training.common import parse_config
     from training.publish import SCRIPTS, script_of
+    from training.teacher import parser
 
     commands = re.findall(r"^python -m training\.(\w+)(.*)$", "".join(blocks("sh")), re.M)
-    assert {name for name, _ in commands} == set(SCRIPTS.values())
+    assert {name for name, _ in commands} == {*SCRIPTS.values(), "teacher"}
     for task, name in SCRIPTS.items():
         config_class = script_of(task).config_class
         for script, flags in commands:
             if script == name:
                 parse_config(config_class, flags.split(), name=name, description="")
+    for script, flags in commands:
+        if script == "teacher":
+            parser().parse_args(flags.split())
 
 
 @pytest.mark.parametrize("page", PAGES)

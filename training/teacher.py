@@ -22,11 +22,13 @@ from kerasrnn.data import load_sentences, load_texts
 from kerasrnn.embeddings import PIECE_PACKAGES, read_vectors
 from kerasrnn.text import Capitals, Tokenizer
 from kerasrnn.zoo.example_task import tokenize
+from kerasrnn.zoo.task import check_between, check_positive
 from training.altered_texts import altered, neighbours
 from training.classifier import SCRIPT as CLASSIFIER
 from training.common import (
     UsageError,
     data_path,
+    flag_name,
     make_console,
     parse_config,
     reporting_errors,
@@ -213,37 +215,38 @@ def _similar(source: str, texts: Sequence[Sequence[str]]) -> Mapping[str, Sequen
     return neighbours(words, np.concatenate(parts, axis=1), found)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training.teacher", description=__doc__)
-    parser.add_argument("task", choices=sorted(SCRIPTS), help="whose data it is")
-    parser.add_argument("--data", required=True, help="training data, as for the task's script")
-    parser.add_argument("--validation", help="validation data, only measured")
-    parser.add_argument("--column", help="where the tags are, as for training.tagger")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The flags of the command line."""
+    flags = argparse.ArgumentParser(prog="python -m training.teacher", description=__doc__)
+    flags.add_argument("task", choices=sorted(SCRIPTS), help="whose data it is")
+    flags.add_argument("--data", required=True, help="training data, as for the task's script")
+    flags.add_argument("--validation", help="validation data, only measured")
+    flags.add_argument("--column", help="where the tags are, as for training.tagger")
+    flags.add_argument(
         "--unlabelled", nargs="*", default=[], metavar="FILE", help="further texts to label"
     )
-    parser.add_argument(
+    flags.add_argument(
         "--encoder",
         default="minilm-l6",
         help="a package of word pieces, or a folder or name for transformers.AutoModel",
     )
-    parser.add_argument(
+    flags.add_argument(
         "--embeddings",
         default="glove-6b-50d+minilm-l6",
         help="word vectors, that tell which words may replace each other",
     )
-    parser.add_argument("--copies", type=int, default=3, help="altered copies of each text")
-    parser.add_argument("--replaced", type=float, default=0.1, help="share of words replaced")
-    parser.add_argument("--unknown", type=float, default=0.05, help="share of words made unknown")
-    parser.add_argument("--cut", type=float, default=0.0, help="share of copies that lose an end")
-    parser.add_argument("--teachers", type=int, default=2, help="how many to take the mean of")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--word-dropout", type=float, default=0.02)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", required=True, metavar="FILE.npz")
-    return parser
+    flags.add_argument("--copies", type=int, default=3, help="altered copies of each text")
+    flags.add_argument("--replaced", type=float, default=0.1, help="share of words replaced")
+    flags.add_argument("--unknown", type=float, default=0.05, help="share of words made unknown")
+    flags.add_argument("--cut", type=float, default=0.0, help="share of copies that lose an end")
+    flags.add_argument("--teachers", type=int, default=2, help="how many to take the mean of")
+    flags.add_argument("--epochs", type=int, default=4)
+    flags.add_argument("--batch-size", type=int, default=32)
+    flags.add_argument("--learning-rate", type=float, default=1e-4)
+    flags.add_argument("--word-dropout", type=float, default=0.02)
+    flags.add_argument("--seed", type=int, default=1)
+    flags.add_argument("--out", required=True, metavar="FILE.npz")
+    return flags
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -253,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the command line without the program's name; None for that of the process.
     """
     console = make_console()
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     with reporting_errors(console, "teacher", lambda: None):
         try:
             from training import teacher_network
@@ -261,9 +264,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise UsageError(
                 f"A teacher needs {error.name}: pip install 'kerasrnn[teacher]'."
             ) from error
-        lesson = prepare(options)
+        for name in ("replaced", "unknown", "cut", "word_dropout"):
+            check_between(flag_name(name), getattr(options, name), 0, 1)
+        for name in ("teachers", "epochs", "batch_size"):
+            check_positive(flag_name(name), getattr(options, name))
         package = PIECE_PACKAGES.get(options.encoder)
         folder = options.encoder if package is None else package.encoder()
+        teacher_network.check_encoder(folder)
+        lesson = prepare(options)
         console.print(
             f"{options.data}: {len(lesson.texts)} texts to learn, {len(lesson.labels)} labels, "
             f"{len(lesson.others)} other texts to label",

@@ -75,6 +75,28 @@ class TeacherNetwork(torch.nn.Module):
         return self.scores(self.dropout(vectors))
 
 
+def check_encoder(folder: str | Path) -> None:
+    """Raise a ValueError if there is no encoder, or one that cannot read texts in this way.
+
+    Args:
+        folder: as for `TeacherNetwork`.
+    """
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            "--encoder must be a folder or the name of an encoder that transformers can load. "
+            f"Received: {str(folder)!r}: {error}"
+        ) from error
+    needed = ("unk_token_id", "cls_token_id", "sep_token_id", "pad_token_id")
+    missing = [name for name in needed if getattr(tokenizer, name) is None]
+    if missing:
+        raise ValueError(
+            "--encoder must be one that reads a text between two tokens of its own, such as BERT. "
+            f"That of {str(folder)!r} has no {', '.join(missing)}."
+        )
+
+
 def fine_tune(
     folder: str | Path,
     texts: Sequence[Sequence[str]],

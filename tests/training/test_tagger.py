@@ -235,6 +235,7 @@ def test_a_preset_brings_its_own_network(finished, conll, tmp_path, capsys):
 def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "_SERVING_SECONDS", 0.1)
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
+    card["preparation"] = "words before"
     folder = publish.publish("toy", [finished, finished], card, tmp_path)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [run["seed"] for run in metrics["runs"]] == [1, 1]
@@ -243,6 +244,7 @@ def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch
     share = f"{100 * metrics['runs'][0]['validation']['accuracy']:.2f}"
     card_text = (folder / "README.md").read_text()
     assert f"| validation | accuracy | {share} ± 0.00 | {share} |" in card_text
+    assert "words before\nwords --seed 1\n" in card_text
     assert "[`toy`](toy/README.md)" in (tmp_path / "README.md").read_text()
     # Half precision on disk; the answers are those of the run.
     text = ["Ada lives in New York ."]

@@ -124,6 +124,24 @@ def test_a_missing_library_is_named(monkeypatch, capsys, conll, tmp_path):
     assert "pip install 'kerasrnn[teacher]'" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--replaced", "1.5"], "`--replaced` must be at least 0 and below 1"),
+        (["--epochs", "0"], "`--epochs` must be a positive"),
+        (["--encoder", "no/such/folder"], "--encoder must be a folder or the name"),
+    ],
+)
+def test_wrong_flags_are_named_at_once(
+    places, conll, tmp_path, capsys, monkeypatch, flags, message
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    out = ["--encoder", str(places / "encoder"), "--out", str(tmp_path / "x.npz")]
+    with pytest.raises(SystemExit):
+        teacher.main(["tagger", "--data", str(conll), *out, *flags])
+    assert message in capsys.readouterr().err
+
+
 def test_files_of_texts(tmp_path):
     (tmp_path / "a.conll").write_text("In O\nParis B-LOC\n\n", encoding="utf-8")
     (tmp_path / "b.tsv").write_text("label\ttext\ngood\tIt 's fine\n", encoding="utf-8")
