@@ -373,7 +373,8 @@ class Checkpoints:
 
 
 def _slots(model: keras.Model) -> list[Any]:
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     return list(model.optimizer.variables)
 
 
