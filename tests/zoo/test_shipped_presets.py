@@ -45,7 +45,7 @@ PINNED = {
         ),
         "Time flies like an arrow; fruit flies like a banana.": (
             "Time/NOUN flies/VERB like/ADP an/DET arrow/NOUN ;/PUNCT "
-            "fruit/NOUN flies/NOUN like/ADP a/DET banana/NOUN ./PUNCT"
+            "fruit/NOUN flies/VERB like/ADP a/DET banana/NOUN ./PUNCT"
         ),
     },
     "slots_en_snips": {
@@ -74,7 +74,7 @@ SCORES = {
         *(-0.1538, 7.7424, 0.0098, -1.6605, -2.4428, 0.4558, -2.2662, -3.8203, -7.2563),
     ],
     "ner_en_wnut17": [-3.6786, 1.7538, 0.9993, 3.5213, 8.2179, 1.1749, 1.9894, -0.4039, -0.5778],
-    "pos_en_ewt": [1.3403, -3.3034, -0.4632, -7.6254, -4.4394, -4.9471, -2.568, 4.8672, -3.8791],
+    "pos_en_ewt": [0.7790, -2.8324, -1.1966, -6.5853, -2.8827, -2.9063, -1.3347, 4.0311, -1.9259],
     "slots_en_snips": [-2.8187, -0.2991, -0.7559, -4.3294, 6.553, -0.7323, 2.1029, 12.2775, 2.3095],
 }
 
