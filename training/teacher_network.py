@@ -1,8 +1,8 @@
-"""A pretrained transformer that is fine-tuned to teach a recurrent network. Needs PyTorch only."""
+"""A pretrained transformer that is fine-tuned to teach a recurrent network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,11 @@ import numpy as np
 import torch
 import transformers
 
+from kerasrnn.zoo.batching import batches_of, mixed_batches
 from training.altered_texts import UNKNOWN
 
 # Forms of words as `kerasrnn.text.Capitals` numbers them; 0 is for what is no word.
 _FORMS = 5
-
-# Examples are sorted by length within pools of so many batches.
-_POOL = 32
 
 # The layers that are new learn so many times faster than the pretrained ones.
 _NEW_LAYERS = 10.0
@@ -147,10 +145,11 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, (steps - step) / max(1.0, steps - warm))
     )
+    lengths = np.array([len(text) for text in texts])
     for epoch in range(epochs):
         network.train()
         losses = []
-        for indices in _batches([len(text) for text in texts], batch_size, generator):
+        for indices in mixed_batches(lengths, batch_size, generator):
             dropped = [
                 [word if generator.random() >= word_dropout else UNKNOWN for word in texts[i]]
                 for i in indices
@@ -198,7 +197,7 @@ def probabilities(
     for network in networks:
         network.eval()
     with torch.no_grad(), _autocast():
-        for indices in _batches([len(text) for text in texts], batch_size, None):
+        for indices in batches_of(np.array([len(text) for text in texts]), batch_size):
             inputs = _inputs(networks[0], [texts[i] for i in indices], forms)
             every = [network(*inputs).float().softmax(-1) for network in networks]
             mean = torch.stack(every).mean(0).cpu().numpy()
@@ -213,24 +212,6 @@ def _device() -> str:
 
 def _autocast() -> Any:
     return torch.autocast(_device(), torch.bfloat16, enabled=_device() == "cuda")
-
-
-def _batches(
-    lengths: Sequence[int], batch_size: int, generator: np.random.Generator | None
-) -> Iterator[np.ndarray]:
-    """Indices of examples of like length, by chance, or the shortest first."""
-    count = np.array(lengths)
-    if generator is None:
-        order = np.argsort(count, kind="stable")
-    else:
-        order = generator.permutation(len(count))
-        size = _POOL * batch_size
-        pools = [order[i : i + size] for i in range(0, len(order), size)]
-        order = np.concatenate([pool[np.argsort(count[pool], kind="stable")] for pool in pools])
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    if generator is not None:
-        batches = [batches[i] for i in generator.permutation(len(batches))]
-    yield from batches
 
 
 def _inputs(

@@ -68,6 +68,39 @@ def batches_of(
         yield np.array(batch)
 
 
+def mixed_batches(
+    lengths: np.ndarray, batch_size: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Examples in an order of chance, in batches of like length.
+
+    Args:
+        lengths: how many steps each example has.
+        batch_size: how many examples are in a batch; the last batch to be made may have fewer.
+        generator: where chance comes from.
+
+    Returns:
+        Indices of examples; together the batches hold each of them once.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.zoo.batching import mixed_batches
+    >>> batches = mixed_batches(np.array([9, 1, 8, 2]), 2, np.random.default_rng(1))
+    >>> sorted(sorted(batch.tolist()) for batch in batches)
+    [[0, 2], [1, 3]]
+    """
+    count = len(lengths)
+    order = generator.permutation(count)
+    pool = _POOL * batch_size
+    sorted_pools = [
+        part[np.argsort(lengths[part], kind="stable")]
+        for part in (order[i : i + pool] for i in range(0, count, pool))
+    ]
+    order = np.concatenate(sorted_pools) if sorted_pools else order
+    batches = [order[i : i + batch_size] for i in range(0, count, batch_size)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
 def padded(splits: np.ndarray, indices: np.ndarray, *flat: np.ndarray | None) -> list[Any]:
     """Rows of some indices from arrays that hold all rows behind each other, padded with 0.
 
@@ -288,16 +321,7 @@ class EpochBatches(keras.callbacks.Callback):
             order = np.arange(count)
             return [order[i : i + self.batch_size] for i in range(0, count, self.batch_size)]
         generator = np.random.default_rng([self.seed, epoch])
-        order = generator.permutation(count)
-        lengths = self.sentences.lengths
-        pool = _POOL * self.batch_size
-        sorted_pools = [
-            part[np.argsort(lengths[part], kind="stable")]
-            for part in (order[i : i + pool] for i in range(0, count, pool))
-        ]
-        order = np.concatenate(sorted_pools) if sorted_pools else order
-        batches = [order[i : i + self.batch_size] for i in range(0, count, self.batch_size)]
-        return [batches[i] for i in generator.permutation(len(batches))]
+        return mixed_batches(self.sentences.lengths, self.batch_size, generator)
 
     def dataset(self) -> tf.data.Dataset:
         """The batches of the current epoch, anew for each iteration.
