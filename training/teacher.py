@@ -10,7 +10,6 @@ distillation (Hinton, Vinyals and Dean 2015; Tang et al. 2019). It needs the ext
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kerasrnn.data import load_sentences, load_texts
+from kerasrnn.data.files import read_lines
 from kerasrnn.embeddings import PIECE_PACKAGES, read_vectors
 from kerasrnn.text import Capitals, Tokenizer
 from kerasrnn.zoo.example_task import tokenize
@@ -30,7 +30,6 @@ from training.common import (
     data_path,
     flag_name,
     make_console,
-    parse_config,
     reporting_errors,
 )
 from training.script import Script
@@ -80,15 +79,15 @@ def prepare(options: argparse.Namespace) -> Lesson:
         All that training a teacher takes.
 
     Raises:
-        UsageError: if the script's data is of another kind than its task.
+        UsageError: if a flag makes no sense for the task.
     """
     script = SCRIPTS[options.task]
-    flags = ["--data", options.data, "--out", os.devnull]
-    for name in ("validation", "column"):
-        if getattr(options, name) is not None:
-            flags += [f"--{name}", getattr(options, name)]
-    config = parse_config(script.config_class, flags, name=script.name, description="")
-    data = script.load_data(config)
+    settings = {"data": options.data, "validation": options.validation}
+    if options.task == "tagger":
+        settings["column"] = options.column
+    elif options.column is not None:
+        raise UsageError(f"--column is for taggers only. Received: {options.column!r}")
+    data = script.load_data(script.config_class(**settings))
     parts, rows = {}, {}
     for part in ("train", "validation"):
         examples = getattr(data, part)
@@ -143,8 +142,8 @@ def read_words(source: str) -> list[list[str]]:
     """The texts of a file, whatever labels it has, in words.
 
     Args:
-        source: CoNLL or CoNLL-U columns; a table with a column `text`, or whose first column is
-            text; or one text a line.
+        source: CoNLL or CoNLL-U columns; a `.csv` or `.tsv` table with a column `text`, or a
+            `.tsv` table without, of whose first column each text is taken once; or one text a line.
 
     Returns:
         The words of each text.
@@ -155,14 +154,14 @@ def read_words(source: str) -> list[list[str]]:
     names = Path(source).name.split(".")[1:]
     if any(name.startswith("conll") for name in names):
         return [list(sentence.tokens) for sentence in load_sentences(source)]
-    if "tsv" in names or "csv" in names:
-        with open(source, encoding="utf-8") as file:
-            head = file.readline().rstrip("\n").split("\t" if "tsv" in names else ",")
-        if "text" in head:
+    if "csv" in names:
+        return _words([row.text for row in load_texts(source)])
+    lines = read_lines(source)
+    if "tsv" in names:
+        if "text" in lines[0].split("\t"):
             return _words([row.text for row in load_texts(source)])
-        lines = Path(source).read_text(encoding="utf-8").splitlines()
-        return _words(list(dict.fromkeys(line.split("\t")[0] for line in lines)))
-    return _words(Path(source).read_text(encoding="utf-8").splitlines())
+        lines = list(dict.fromkeys(line.split("\t")[0] for line in lines))
+    return _words(lines)
 
 
 def assemble(lesson: Lesson, said: Sequence[np.ndarray], said_of_others: Any) -> SoftLabels:
