@@ -59,6 +59,7 @@ class MusicConfig(TrainingConfig):
         None, "frames through which the gradient reaches back; by the size of the data"
     )
     transpose: int = flag(0, "move training pieces by at most so many semitones, anew each epoch")
+    key_prior: bool = flag(True, "begin with how often each key sounds in the training data")
     frames_per_beat: int = flag(
         2, "frames of a quarter note, where data has beats; .mat and JSON files have frames"
     )
@@ -187,7 +188,13 @@ class MusicScript(Script[MusicConfig, MusicData]):
         }
 
         def fit(**others: Any) -> None:
-            model.fit(data.train, validation_data=data.validation, **options, **others)
+            model.fit(
+                data.train,
+                validation_data=data.validation,
+                key_prior=config.key_prior,
+                **options,
+                **others,
+            )
 
         return Plan(
             fit=fit,

@@ -61,6 +61,33 @@ def transposed(roll: np.ndarray, semitones: int) -> np.ndarray:
     return np.roll(roll, np.clip(semitones, -used[0], roll.shape[1] - 1 - used[-1]), axis=1)
 
 
+def key_log_odds(rolls: Sequence[np.ndarray], transpose: int = 0) -> np.ndarray:
+    """How much likelier each key is to sound than not, before anything is heard.
+
+    Args:
+        rolls: pieces `(time, keys)`, at least one.
+        transpose: by how many semitones the pieces are moved up or down at most, each number of
+            semitones as often.
+
+    Returns:
+        log(p / (1 - p)), float32 `(keys,)`, with p the share of frames in which the key sounds; one
+        frame with each key and one without are added, so that no key is impossible.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.zoo.music_batches import key_log_odds
+    >>> key_log_odds([np.array([[1, 0, 0], [1, 1, 0]])]).round(1)
+    array([ 1.1,  0. , -1.1], dtype=float32)
+    """
+    frames = sum(len(roll) for roll in rolls)
+    sounding = np.sum([roll.sum(axis=0, dtype=np.float64) for roll in rolls], axis=0)  # (keys,)
+    padded = np.pad(sounding, transpose)
+    shifted = [padded[i : i + len(sounding)] for i in range(2 * transpose + 1)]
+    p = (np.mean(shifted, axis=0) + 1) / (frames + 2)
+    return np.log(p / (1 - p)).astype(np.float32)
+
+
 class MusicBatches(keras.callbacks.Callback):
     """Batches for `keras.Model.fit`, which depend on nothing but the seed and the epoch.
 

@@ -14,7 +14,7 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import DataError, check_roll
 from kerasrnn.serving import Signature
-from kerasrnn.zoo.music_batches import MusicBatches, parts_of
+from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
 from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
 from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
@@ -204,6 +204,7 @@ class MusicModel(Task):
         initial_epoch: int = 0,
         chunk: int = 64,
         transpose: int = 0,
+        key_prior: bool = True,
     ) -> keras.callbacks.History:
         """Train on pieces. The gradient reaches back through a part of a piece, the state further.
 
@@ -223,6 +224,10 @@ class MusicModel(Task):
             chunk: of how many frames a part is. The next part goes on with the state of the last.
             transpose: by how many semitones a piece is moved up or down at most, drawn anew for
                 each epoch.
+            key_prior: whether the scores of an untrained model begin at the log-odds of each key in
+                `x`. Of 88 keys some four sound; a model that has to learn this first is behind for
+                many epochs (Lin et al. 2017, "Focal Loss for Dense Object Detection", section 4.1,
+                begin so where classes are rare).
 
         Returns:
             A Keras `History`.
@@ -256,6 +261,9 @@ class MusicModel(Task):
         batches = MusicBatches(
             rolls, batch_size, chunk, order_seed(seed, shuffle), transpose if shuffle else 0
         )
+        bias = self.network.head.key_scores.bias
+        if key_prior and not np.any(ops.convert_to_numpy(bias)):  # nothing has been learnt yet
+            bias.assign(key_log_odds(rolls, batches.transpose))
         return self._fit(
             batches.dataset(),
             validation=validation,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrnn.zoo.music_batches import MusicBatches, parts_of, transposed
+from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of, transposed
 
 LENGTHS = (2, 5, 9, 10, 17, 17, 3, 33, 8, 21)
 
@@ -103,3 +103,16 @@ def test_transposition_is_drawn_anew_for_each_epoch():
 
 def test_nothing_to_foresee_gives_no_parts():
     assert list(parts_of([np.zeros((1, 88))], 8)) == []
+
+
+@pytest.mark.parametrize("transpose", [0, 2])
+def test_log_odds_are_those_of_the_pieces_in_all_their_places(transpose, rng):
+    rolls = [np.zeros((length, 88), np.uint8) for length in (6, 9)]
+    for roll in rolls:  # far enough from both ends to be moved
+        roll[:, 2:86] = rng.random((len(roll), 84)) < 0.2
+    places = range(-transpose, transpose + 1)
+    frames = np.concatenate([transposed(roll, place) for place in places for roll in rolls])
+    sounding = frames.sum(axis=0) / len(places) + 1
+    found = key_log_odds(rolls, transpose)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.log(sounding / (15 + 2 - sounding)), rtol=1e-5)

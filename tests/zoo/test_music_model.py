@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasrnn.data import DataError, read_piano_rolls, roll_of_chords
 from kerasrnn.zoo import MusicModel, Task
-from kerasrnn.zoo.music_batches import MusicBatches
+from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds
 from kerasrnn.zoo.music_network import chord_nll
 
 SMALL = {"units": 6, "nade_units": 4, "dropout": 0.0}
@@ -66,6 +66,21 @@ def test_states_are_carried_from_part_to_part(outputs):
             found[order[row]].append(values[row][part["mask"][row]])
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(np.concatenate(one), other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("outputs", ["nade", "independent"])
+def test_an_untrained_model_begins_with_how_often_keys_sound(outputs):
+    def after(model: MusicModel, **arguments) -> np.ndarray:
+        model.compile(keras.optimizers.SGD(0.0))  # nothing else changes a weight
+        model.fit(toy(), epochs=1, verbose=0, **arguments)
+        return model.network.head.key_scores.bias.numpy()
+
+    expected = key_log_odds(toy(), 3)
+    np.testing.assert_allclose(after(MusicModel(outputs=outputs, **SMALL), transpose=3), expected)
+    assert not after(MusicModel(outputs=outputs, **SMALL), key_prior=False).any()
+    learnt = excited(outputs=outputs)
+    before = learnt.network.head.key_scores.bias.numpy()
+    np.testing.assert_array_equal(after(learnt), before)
 
 
 def test_validation_figures_are_those_of_evaluate():
