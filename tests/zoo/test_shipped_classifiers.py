@@ -19,9 +19,9 @@ PINNED: dict[str, dict[str, tuple[str, float]]] = {
     },
     "question_type_en_trec": {
         "Who wrote the opera Aida?": ("HUM", 1.0000),
-        "How far is the moon?": ("NUM", 1.0000),
-        "What does NATO stand for?": ("ABBR", 0.9973),
-        "Where is Lima?": ("LOC", 0.9994),
+        "How far is the moon?": ("NUM", 0.9999),
+        "What does NATO stand for?": ("ABBR", 0.9998),
+        "Where is Lima?": ("LOC", 0.9998),
     },
     "sentiment_en_sst2": {
         "A gorgeous, witty film.": ("positive", 1.0000),
