@@ -39,7 +39,7 @@ CELLS = ("simple", "gru", "lstm")
 _BY_DATASET = {
     "JSB_Chorales": "--dropout 0.6 --epochs 30 --batch-size 8 --chunk 64 --average-weights 0.99",
     "Nottingham": "--dropout 0.6 --epochs 10 --batch-size 8 --chunk 32 --average-weights 0.997",
-    "MuseData": "--dropout 0.3 --epochs 10 --batch-size 8 --chunk 32 --average-weights 0.997",
+    "MuseData": "--dropout 0.5 --epochs 10 --batch-size 8 --chunk 32 --average-weights 0.997",
     "Piano_midi": "--dropout 0.6 --epochs 12 --batch-size 4 --chunk 64 --average-weights 0.99",
 }
 _RATES = {"simple": 0.001, "gru": 0.002, "lstm": 0.003}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import math
 import os
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -21,7 +20,14 @@ from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts, plain_
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
 from kerasrnn.zoo.language_network import LanguageNetwork
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
+from kerasrnn.zoo.task import (
+    Task,
+    check_between,
+    check_choice,
+    check_positive,
+    order_seed,
+    seeds_of,
+)
 
 # A server must not be kept busy for ever by one request.
 _MOST_GENERATED = 10_000
@@ -683,7 +689,7 @@ class LanguageModel(Task):
         limit = self._checked_generation(max_tokens, temperature, top_k, top_p)
         if beam_width is not None:
             check_positive("beam_width", beam_width)
-        seeds = _seeds(seed, len(prompts))
+        seeds = seeds_of(seed, len(prompts), "prompts")
         answers: list[str] = []
         for begin in range(0, len(prompts), batch_size):
             part = prompts[begin : begin + batch_size]
@@ -743,7 +749,7 @@ class LanguageModel(Task):
         """
         [prompt] = _texts([prompt], "prompt", empty=True)
         limit = self._checked_generation(max_tokens, temperature, top_k, top_p)
-        seeds = tf.constant(_seeds(seed, 1), tf.int64)
+        seeds = tf.constant(seeds_of(seed, 1, "prompts"), tf.int64)
         return self._stream(prompt, limit, float(temperature), int(top_k), float(top_p), seeds)
 
     def _stream(
@@ -1027,21 +1033,6 @@ class _Validation:
 
 def _exp(loss: float) -> float:
     return math.exp(min(loss, 700.0))
-
-
-def _seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
-    """A seed for each prompt."""
-    if seed is None:
-        seed = random.randrange(2**31)
-    if isinstance(seed, int | np.integer):
-        return [int(seed) + number for number in range(count)]
-    seeds = [int(number) for number in seed]
-    if len(seeds) != count:
-        raise ValueError(
-            f"`seed` must be one integer, or one for each of {count} prompts. "
-            f"Received {len(seeds)}."
-        )
-    return seeds
 
 
 def _batches_of(lengths: np.ndarray, batch_size: int) -> Iterable[np.ndarray]:

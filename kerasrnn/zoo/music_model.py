@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +15,14 @@ from kerasrnn.data import DataError, check_roll
 from kerasrnn.serving import Signature
 from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
 from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
+from kerasrnn.zoo.task import (
+    Task,
+    check_between,
+    check_choice,
+    check_positive,
+    order_seed,
+    seeds_of,
+)
 
 # Pieces are read in parts of so many frames where nothing is learnt from them.
 _PART = 256
@@ -455,14 +461,7 @@ class MusicModel(Task):
         if not isinstance(temperature, int | float) or not temperature > 0:
             raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}")
         rolls = [np.zeros((0, KEYS), np.uint8)] if x is None else _pieces(x, "x", shortest=0)
-        if seed is None:
-            seed = random.randrange(2**31)
-        seeds = [seed + i for i in range(len(rolls))] if isinstance(seed, int) else list(seed)
-        if len(seeds) != len(rolls):
-            raise ValueError(
-                f"`seed` must be one number, or one for each of the {len(rolls)} pieces. "
-                f"Received {len(seeds)}."
-            )
+        seeds = seeds_of(seed, len(rolls), "pieces")
         lengths = [len(roll) for roll in rolls]
         padded = np.zeros((len(rolls), max(lengths), KEYS), np.float32)
         for row, roll in enumerate(rolls):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tomlkit
 
@@ -374,6 +375,32 @@ def order_seed(seed: int | None, shuffle: bool) -> int | None:
     if not shuffle:
         return None
     return random.randrange(2**31) if seed is None else seed
+
+
+def seeds_of(seed: int | Sequence[int] | None, count: int, what: str) -> list[int]:
+    """A seed for each of some things that are drawn.
+
+    Args:
+        seed: one for each, or one that is counted up from thing to thing; None draws one.
+        count: how many things.
+        what: what they are called in an error, such as `prompts`.
+
+    Returns:
+        `count` seeds.
+
+    Raises:
+        ValueError: if there is another number of seeds.
+    """
+    if seed is None:
+        seed = random.randrange(2**31)
+    if isinstance(seed, int | np.integer):
+        return [int(seed) + number for number in range(count)]
+    seeds = [int(number) for number in seed]
+    if len(seeds) != count:
+        raise ValueError(
+            f"`seed` must be one integer, or one for each of {count} {what}. Received {len(seeds)}."
+        )
+    return seeds
 
 
 def check_positive(name: str, value: Any) -> None:
