@@ -1,6 +1,7 @@
 """What all cells share: weights, dropout and the split of a step into `project` and `step`."""
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
@@ -89,8 +90,9 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
+        if isinstance(units, bool) or not isinstance(units, Integral) or units <= 0:
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
+        units = int(units)  # NumPy's integers cannot be saved
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0.0 <= rate <= 1.0:
                 raise ValueError(f"`{name}` must lie in [0, 1]. Received: {name}={rate!r}")
@@ -194,15 +196,19 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must define `update` or `step`.")
 
     def call(self, inputs, states, training=False):
-        """One time step as Keras calls it: `(inputs, states)` to `(output, new_states)`."""
-        states = states if isinstance(states, (list, tuple)) else (states,)
+        """One time step as Keras calls it: `(inputs, states)` to `(output, new_states)`.
+
+        As in Keras, a single state may come without a list, and then returns without one.
+        """
+        listed = isinstance(states, (list, tuple))
+        states = states if listed else (states,)
         if training and self.dropout > 0:
             inputs = inputs * self.get_dropout_mask(inputs)
         if training and self.recurrent_dropout > 0:
             self.recurrent_mask = self.get_recurrent_dropout_mask(states[0])
         output, new_states = self.step(self.project(inputs), tuple(states))
         self.recurrent_mask = None
-        return output, list(new_states)
+        return output, list(new_states) if listed else new_states[0]
 
     def dropped(self, state):
         """The state as it enters a matrix product: some components dropped while training."""
@@ -246,3 +252,12 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
                 serialize = getattr(keras, f"{kind}s").serialize
                 config[f"{role}_{kind}"] = serialize(getattr(self, f"{role}_{kind}"))
         return {**super().get_config(), **config}
+
+
+def checked_implementation(implementation: int) -> int:
+    """Keras's `implementation` chooses between ways to the same numbers; here there is one."""
+    if implementation not in (0, 1, 2):
+        raise ValueError(
+            f"`implementation` must be 0, 1 or 2. Received: implementation={implementation!r}"
+        )
+    return implementation

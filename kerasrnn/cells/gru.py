@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from kerasrnn.cells.cell import Cell, overridable
+from kerasrnn.cells.cell import Cell, checked_implementation, overridable
 from kerasrnn.cells.derivatives import derivative
 
 
@@ -50,13 +50,14 @@ class GRUCell(Cell):
         activation: g of the candidate, tanh in the equations.
         recurrent_activation: σ of the gates.
         reset_after: must be False; it is here so that Keras's arguments can be passed on.
+        implementation: 0, 1 or 2, as Keras takes it; without effect.
         **kwargs: see `Cell`.
 
     Call arguments: `inputs` `(batch, input_dim)` and `states`, a list of one tensor
     `(batch, units)`; returns c, and the list of it.
 
     Raises:
-        ValueError: `reset_after` is true.
+        ValueError: `reset_after` is true, or `implementation` none of Keras's.
 
     Example:
 
@@ -77,8 +78,22 @@ class GRUCell(Cell):
         units: int,
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
-        *args: Any,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         reset_after: bool = False,
+        seed: int | None = None,
+        *,
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         if reset_after:
@@ -86,7 +101,27 @@ class GRUCell(Cell):
                 "`reset_after=True` is another cell, with the reset gate after the matrix product. "
                 "GRUCell resets before it: expected reset_after=False, or use keras.layers.GRUCell."
             )
-        super().__init__(units, activation, recurrent_activation, *args, **kwargs)
+        super().__init__(
+            units,
+            activation,
+            recurrent_activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
+            **kwargs,
+        )
+        self.reset_after = False
+        self.implementation = checked_implementation(implementation)
 
     @overridable
     def recurrent_weights(self) -> tuple:
@@ -126,3 +161,6 @@ class GRUCell(Cell):
         (c,) = states
         dz_ur, dz_c = ops.split(dz, [2 * self.units], axis=-1)
         return (self.dropped(c), dz_ur), (self.dropped(gates.reset * c), dz_c)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "reset_after": self.reset_after}

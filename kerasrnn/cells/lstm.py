@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from kerasrnn.cells.cell import Cell
+from kerasrnn.cells.cell import Cell, checked_implementation
 from kerasrnn.cells.chrono import Chrono
 from kerasrnn.cells.derivatives import derivative
 
@@ -52,10 +52,14 @@ class LSTMCell(Cell):
         recurrent_activation: σ of the gates.
         unit_forget_bias: whether 1 is the initial value of b_f, so that the cell starts by
             remembering (Jozefowicz et al. 2015). `Chrono` sets b_f itself.
+        implementation: 0, 1 or 2, as Keras takes it; without effect.
         **kwargs: see `Cell`.
 
     Call arguments: `inputs` `(batch, input_dim)` and `states`, the list `[a, c]` of tensors
     `(batch, units)`; returns a, and the list `[a, c]`.
+
+    Raises:
+        ValueError: `implementation` is none of Keras's.
 
     Example:
 
@@ -81,7 +85,17 @@ class LSTMCell(Cell):
         recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
         unit_forget_bias: bool = True,
-        *args: Any,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        *,
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -92,10 +106,19 @@ class LSTMCell(Cell):
             kernel_initializer,
             recurrent_initializer,
             bias_initializer,
-            *args,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
             **kwargs,
         )
         self.unit_forget_bias = unit_forget_bias
+        self.implementation = checked_implementation(implementation)
         self.state_size = [units, units]
 
     def _initial_bias(self, shape, dtype=None):

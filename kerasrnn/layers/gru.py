@@ -30,13 +30,14 @@ class GRU(CellLayer):
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
         reset_after: must be False; Keras's default of True is another cell.
         use_cudnn: "auto" or False; cuDNN has no such recurrence.
+        implementation: 0, 1 or 2, as Keras takes it; without effect.
         **kwargs: `zero_output_for_mask` and `segment_length` of `RNN`, and those of
             `keras.layers.Layer`.
 
     Call arguments and return value: see `RNN`; one state.
 
     Raises:
-        ValueError: `use_cudnn` is true, or `reset_after` is true.
+        ValueError: `use_cudnn` or `reset_after` is true, or `implementation` none of Keras's.
 
     Example:
 
@@ -74,6 +75,8 @@ class GRU(CellLayer):
         unroll: bool = False,
         reset_after: bool = False,
         use_cudnn: bool | str = "auto",
+        *,
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         refuse_cudnn(use_cudnn)
@@ -95,6 +98,7 @@ class GRU(CellLayer):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             seed=seed,
+            implementation=implementation,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="gru_cell",
@@ -109,3 +113,4 @@ class GRU(CellLayer):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
+        self.use_cudnn = use_cudnn

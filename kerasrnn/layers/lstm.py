@@ -30,13 +30,14 @@ class LSTM(CellLayer):
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
         unit_forget_bias: whether 1 is the initial value of the forget gate's bias.
         use_cudnn: "auto" or False; this layer does not call cuDNN.
+        implementation: 0, 1 or 2, as Keras takes it; without effect.
         **kwargs: `zero_output_for_mask` and `segment_length` of `RNN`, and those of
             `keras.layers.Layer`.
 
     Call arguments and return value: see `RNN`; two states, a and c.
 
     Raises:
-        ValueError: `use_cudnn` is true.
+        ValueError: `use_cudnn` is true, or `implementation` none of Keras's.
 
     Example:
 
@@ -74,6 +75,8 @@ class LSTM(CellLayer):
         stateful: bool = False,
         unroll: bool = False,
         use_cudnn: bool | str = "auto",
+        *,
+        implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         refuse_cudnn(use_cudnn)
@@ -95,6 +98,7 @@ class LSTM(CellLayer):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             seed=seed,
+            implementation=implementation,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="lstm_cell",
@@ -109,3 +113,4 @@ class LSTM(CellLayer):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
+        self.use_cudnn = use_cudnn

@@ -53,7 +53,17 @@ class RNN(keras.layers.RNN):
     """
 
     def __init__(
-        self, cell: Any, *args: Any, segment_length: int | str | None = None, **kwargs: Any
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        *,
+        segment_length: int | str | None = None,
+        **kwargs: Any,
     ) -> None:
         if not (
             segment_length in (None, "sqrt")
@@ -63,7 +73,16 @@ class RNN(keras.layers.RNN):
                 "`segment_length` must be a positive number of time steps, 'sqrt' or None. "
                 f"Received: segment_length={segment_length!r}"
             )
-        super().__init__(cell, *args, **kwargs)
+        super().__init__(
+            cell,
+            return_sequences,
+            return_state,
+            go_backwards,
+            stateful,
+            unroll,
+            zero_output_for_mask,
+            **kwargs,
+        )
         self.segment_length = segment_length
         if segment_length is not None and not has_halves(self.cell):
             raise ValueError(
