@@ -1,10 +1,10 @@
 """What all cells share: weights, dropout and the split of a step into `project` and `step`."""
 
 from collections.abc import Callable, Mapping
-from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 # Keras's own RNN layer gives one dropout mask to the whole sequence only to cells of this class.
@@ -90,7 +90,7 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(units, bool) or not isinstance(units, Integral) or units <= 0:
+        if isinstance(units, bool) or not isinstance(units, int | np.integer) or units <= 0:
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
         units = int(units)  # NumPy's integers cannot be saved
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):

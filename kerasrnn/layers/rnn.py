@@ -196,6 +196,11 @@ class RNN(keras.layers.RNN):
                 f"Expected a batch of {int(expected)}, received {received}."
             )
 
+    def reset_state(self):
+        """Set the states that a stateful layer keeps to zero, those of stacked cells too."""
+        for variable in tree.flatten(self.states or []):
+            variable.assign(ops.zeros_like(variable.value))
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "segment_length": self.segment_length}
 

@@ -1,7 +1,5 @@
 """`LSTM`, `SimpleRNN` and `GRU` against Keras's own layers with ported weights."""
 
-import inspect
-
 import keras
 import numpy as np
 import pytest
@@ -88,18 +86,6 @@ def test_a_network_trains_alike(name, rng):
         for w in results[1]:
             w[..., :UNITS] *= -1
     assert_close(*results, 1e-5)
-
-
-@pytest.mark.parametrize("name", [*SHARED, "rnn", "bidirectional"])
-def test_the_arguments_are_those_of_keras(name):
-    title = CELLS[name].layer if name in CELLS else {"rnn": "RNN"}.get(name, "Bidirectional")
-    ours, theirs = getattr(layers, title), getattr(keras.layers, title)
-    for method in ("__init__", "call"):
-        wanted = [p for p in inspect.signature(getattr(theirs, method)).parameters if p != "kwargs"]
-        ours_has = inspect.signature(getattr(ours, method)).parameters
-        if method == "__init__" and title in ("RNN", "Bidirectional"):
-            continue  # exercised by value elsewhere
-        assert list(ours_has)[: len(wanted)] == wanted, method  # in the same order too
 
 
 @pytest.mark.parametrize("name", SHARED)
