@@ -1,7 +1,12 @@
 """The error of data that cannot be read."""
 
+import operator
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 _LONGEST_QUOTE = 80
 
@@ -72,6 +77,65 @@ class DataError(ValueError):
         return cls(f"{message} {hint}".rstrip(), path=path, line=line, expected=expected, got=got)
 
 
+class MissingFileError(DataError, FileNotFoundError):
+    """There is no file of that name."""
+
+
+class ColumnError(DataError):
+    """It cannot be told which columns of a file are meant: arguments, or flags, must name them."""
+
+
+def whole_number(value: Any, argument: str, least: int) -> int:
+    """A whole number of any type of Python or NumPy, as `int`; other values are refused by name."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool | np.bool_):
+        expected = "a positive integer" if least == 1 else f"a whole number from {least} on"
+        raise ValueError(
+            f"{argument} must be {expected}, got {shown(value)} ({type(value).__name__})."
+        )
+    return number
+
+
+def check_strings(texts: Iterable[Any], argument: str) -> None:
+    """Refuse what is no text, and text that has no UTF-8 form, by argument and position.
+
+    Args:
+        texts: what should be strings.
+        argument: what an error calls them.
+
+    Raises:
+        TypeError: one is no `str`.
+        ValueError: one has a lone surrogate, which no file and no tensor can hold.
+    """
+    texts = list(texts)
+    try:
+        "".join(texts).encode()
+    except (TypeError, UnicodeEncodeError):
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"{argument} must hold strings, got {shown(text)} "
+                    f"({type(text).__name__}) at position {position}."
+                ) from None
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise ValueError(
+                    f"{argument} must hold valid Unicode, got {quote(text)} at position {position},"
+                    " which has a lone surrogate."
+                ) from None
+
+
 def quote(text: str) -> str:
     """The text as Python writes it, cut short when long, for messages."""
     return repr(text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…")
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, cut short when long, for messages."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} nested too deeply"
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kerasrnn.data.dates import parse_dates
 from kerasrnn.data.errors import DataError, quote
-from kerasrnn.data.files import read_lines
+from kerasrnn.data.files import read_lines, source_name
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -161,14 +160,14 @@ def load_pairs(
     ...
     ValueError: Unknown source 'builtin:date'. Expected builtin:dates, builtin:dates/LOCALES, or the path of a file with a pair in each line or of two line-aligned files (each also .gz).
     """  # noqa: E501
-    name = os.fspath(source)
+    name = source_name(source)
     base, _, locales = name.partition("/")
     if base == DATES:
         if target is not None:
             raise ValueError(f"target must be None for {name}, got {os.fspath(target)!r}.")
         chosen = [locale.strip() for locale in locales.split(",") if locale.strip()]
         return [TextPair(*row) for row in parse_dates(split, locales=chosen or None)]
-    if not Path(name).exists():
+    if not os.path.exists(name):
         missing = "" if name.startswith(("builtin:", "tfds:")) else ": no such file"
         raise ValueError(
             f"Unknown source {name!r}{missing}. Expected {DATES}, {DATES}/LOCALES, or the path of "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import io
 import math
 import os
+import struct
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +16,9 @@ import numpy as np
 
 from kerasrnn.data.chorales import parse_chorales
 from kerasrnn.data.counterpoint import parse_counterpoint
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, quote, shown, whole_number
 from kerasrnn.data.extras import require
-from kerasrnn.data.files import read_lines
+from kerasrnn.data.files import check_held, check_size, read_bytes, read_json, source_name
 from kerasrnn.data.midi import parse_midi
 from kerasrnn.data.pitches import HIGHEST_PITCH, LOWEST_PITCH, roll_of_chords
 
@@ -28,6 +30,10 @@ SPLITS = ("train", "validation", "test")
 _NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
 _VARIABLES = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 _MIDI = (".mid", ".midi")
+_FAULTS_SHOWN = 5
+_PITCHES = range(LOWEST_PITCH, HIGHEST_PITCH + 1)
+# A MATLAB file of version 5: bytes before the first variable, and the type of a compressed one.
+_MAT_HEADER, _MAT_COMPRESSED, _MAT_CHUNK = 128, 15, 2**14
 _EXPECTED = (
     "builtin:chorales, builtin:counterpoint, or the path of a file (.mat, .json, .json.gz, .mid, "
     ".midi) or of a folder of MIDI files"
@@ -42,8 +48,9 @@ def load_piano_rolls(
     Args:
         source: the path of a `.mat` file (`parse_mat`), a `.json` file (`parse_chords`), a MIDI
             file or a folder of them (`parse_midi`), which may have the folders `train`, `valid` and
-            `test`; or `builtin:chorales` (`parse_chorales`, needs music21) or
-            `builtin:counterpoint` (`parse_counterpoint`).
+            `test`, and of which files that cannot be read are left out with a warning; or
+            `builtin:chorales` (`parse_chorales`, needs music21) or `builtin:counterpoint`
+            (`parse_counterpoint`).
         split: `train`, `validation` or `test`. What has no splits is all of one.
         frames_per_beat: how many frames a quarter note has, for MIDI files and what is built in;
             the others are frames already.
@@ -65,15 +72,14 @@ def load_piano_rolls(
     """
     if split not in SPLITS:
         raise ValueError(f"Unknown split {split!r}. Expected one of {', '.join(SPLITS)}.")
-    if not isinstance(frames_per_beat, int) or frames_per_beat < 1:
-        raise ValueError(f"frames_per_beat must be a positive integer, got {frames_per_beat!r}.")
-    name = os.fspath(source)
+    frames_per_beat = whole_number(frames_per_beat, "frames_per_beat", 1)
+    name = source_name(source)
     if name == "builtin:chorales":
         return parse_chorales(split, frames_per_beat=frames_per_beat)
     if name == "builtin:counterpoint":
         return parse_counterpoint(split, frames_per_beat=frames_per_beat)
     path = Path(name)
-    if name.startswith(("builtin:", "tfds:")) or not path.exists():
+    if name.startswith(("builtin:", "tfds:")) or not os.path.exists(name):
         missing = "" if name.startswith(("builtin:", "tfds:")) else ": no such file"
         raise ValueError(f"Unknown source {name!r}{missing}. Expected {_EXPECTED}.")
     if path.is_dir():
@@ -106,15 +112,17 @@ def piano_roll_splits(source: str | os.PathLike[str]) -> tuple[str, ...]:
     >>> piano_roll_splits("builtin:counterpoint")
     ('train', 'validation', 'test')
     """
-    path = Path(source)
+    name = source_name(source)
+    path = Path(name)
     if path.is_dir():
         return tuple(_folders(path))
     ending = "".join(Path(path.name.removesuffix(".gz")).suffixes[-1:]).lower()
-    if path.exists() and ending == ".mat":
+    there = os.path.exists(name)
+    if there and ending == ".mat":
         return tuple(name for name in SPLITS if _VARIABLES[name] in _matlab(path))
-    if path.exists() and ending == ".json":
-        return tuple(_json_splits(path, _json(path)))
-    return SPLITS if os.fspath(source).startswith("builtin:") else ()
+    if there and ending == ".json":
+        return tuple(_json_splits(path, read_json(path)))
+    return SPLITS if name.startswith("builtin:") else ()
 
 
 def read_piano_rolls(
@@ -204,15 +212,44 @@ def parse_mat(path: str | os.PathLike[str], split: str = "train") -> list[np.nda
 
 
 def _matlab(path: str | os.PathLike[str]) -> dict[str, Any]:
-    io = require("scipy.io", "training", "Reading .mat files")
+    scipy_io = require("scipy.io", "training", "Reading .mat files")
+    data = read_bytes(path)
+    _check_matlab(path, data)
     try:
-        return io.loadmat(os.fspath(path))
-    except FileNotFoundError:
-        raise DataError.at(path, None, expected="a file", got="nothing of that name") from None
-    except (ValueError, TypeError, NotImplementedError, OSError, zlib.error) as error:
+        return scipy_io.loadmat(io.BytesIO(data))
+    except (
+        *(ValueError, TypeError, NotImplementedError, OSError, zlib.error),
+        *(MemoryError, IndexError, KeyError, OverflowError, struct.error),
+    ) as error:
         raise DataError.at(
             path, None, expected="a MATLAB file of version 5 to 7.2", got=f"another ({error})"
         ) from error
+
+
+def _check_matlab(path: str | os.PathLike[str], data: bytearray) -> None:
+    """Refuse a file whose compressed variables unpack to far more than it."""
+    begin, total = _MAT_HEADER, 0
+    while begin + 8 <= len(data):
+        kind, size = struct.unpack_from("<II", data, begin)
+        begin += 8
+        if kind == _MAT_COMPRESSED:
+            total = _unpacked_size(path, memoryview(data)[begin : begin + size], total)
+        begin += size
+
+
+def _unpacked_size(path: str | os.PathLike[str], packed: memoryview, total: int) -> int:
+    """`total` and what a variable unpacks to; an error where this is too much."""
+    unpacking = zlib.decompressobj()
+    for begin in range(0, len(packed), _MAT_CHUNK):
+        rest: bytes | memoryview = packed[begin : begin + _MAT_CHUNK]
+        while rest:
+            try:
+                total += len(unpacking.decompress(rest, 2**20))
+            except zlib.error:
+                return total  # scipy says so
+            check_size(path, total, "variables")
+            rest = unpacking.unconsumed_tail
+    return total
 
 
 def parse_chords(path: str | os.PathLike[str], split: str = "train") -> list[np.ndarray]:
@@ -242,22 +279,15 @@ def parse_chords(path: str | os.PathLike[str], split: str = "train") -> list[np.
     >>> parse_chords("piece.json")[0].sum(axis=1).tolist()
     [3, 0, 1]
     """
-    pieces = content = _json(path)
+    pieces = content = read_json(path)
     if isinstance(content, dict):
         present = _json_splits(path, content)
         if split not in present:
             raise _no_split(path, split, list(present))
         pieces = present[split]
     if not isinstance(pieces, list) or not pieces:
-        raise DataError.at(path, None, expected="a list of pieces", got=quote(repr(pieces)))
+        raise DataError.at(path, None, expected="a list of pieces", got=quote(shown(pieces)))
     return [_roll_of_json(piece, number, path) for number, piece in enumerate(pieces, start=1)]
-
-
-def _json(path: str | os.PathLike[str]) -> Any:
-    try:
-        return json.loads("\n".join(read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise DataError.at(path, error.lineno, expected="JSON", got=f"{error.msg}") from error
 
 
 def _json_splits(path: str | os.PathLike[str], content: Any) -> dict[str, Any]:
@@ -280,26 +310,26 @@ def _json_splits(path: str | os.PathLike[str], content: Any) -> dict[str, Any]:
 def _roll_of_json(piece: Any, number: int, path: str | os.PathLike[str]) -> np.ndarray:
     if not isinstance(piece, list) or not piece:
         raise DataError.at(
-            path, None, expected=f"piece {number} to be a list of frames", got=quote(repr(piece))
+            path, None, expected=f"piece {number} to be a list of frames", got=quote(shown(piece))
         )
     chords = []
     for frame, pitches in enumerate(piece, start=1):
         where = f"piece {number}, frame {frame}"
         if not isinstance(pitches, list):
             raise DataError.at(
-                path, None, expected=f"a list of pitches as {where}", got=quote(repr(pitches))
+                path, None, expected=f"a list of pitches as {where}", got=quote(shown(pitches))
             )
         chord = []
         for pitch in pitches:
             if pitch is None or pitch == -1 or (isinstance(pitch, float) and math.isnan(pitch)):
                 continue
             number_ = isinstance(pitch, int | float) and not isinstance(pitch, bool)
-            if not number_ or pitch != int(pitch) or not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
+            if not number_ or pitch not in _PITCHES:
                 raise DataError.at(
                     path,
                     None,
                     expected=f"MIDI numbers from {LOWEST_PITCH} to {HIGHEST_PITCH} in {where}",
-                    got=quote(repr(pitch)),
+                    got=quote(shown(pitch)),
                 )
             chord.append(int(pitch))
         chords.append(chord)
@@ -324,7 +354,26 @@ def _parse_folder(folder: Path, split: str, frames_per_beat: int) -> list[np.nda
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _MIDI)
     if not files:
         raise DataError.at(folder, None, expected="MIDI files (.mid, .midi)", got="none")
-    return [parse_midi(file, frames_per_beat=frames_per_beat) for file in files]
+    rolls: list[np.ndarray] = []
+    faults = []
+    for file in files:
+        try:
+            rolls.append(parse_midi(file, frames_per_beat=frames_per_beat))
+        except DataError as fault:
+            faults.append(str(fault))
+        check_held(folder, sum(roll.nbytes for roll in rolls))
+    shown = "\n".join(faults[:_FAULTS_SHOWN] + ["…"] * (len(faults) > _FAULTS_SHOWN))
+    if not rolls:
+        raise DataError.at(
+            folder, None, expected="MIDI files with notes", got=f"none that can be read:\n{shown}"
+        )
+    if faults:
+        warnings.warn(
+            f"{len(faults)} of the {len(files)} MIDI files of {folder} cannot be read and are left "
+            f"out:\n{shown}",
+            stacklevel=3,
+        )
+    return rolls
 
 
 def check_roll(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrnn.data.errors import DataError
-from kerasrnn.data.files import read_lines
+from kerasrnn.data.files import check_held, read_lines, source_name
 from kerasrnn.data.grew_up_in import parse_grew_up_in
 from kerasrnn.data.tfds_reader import checked_name, prepared_builder, split_of
 
@@ -66,7 +66,7 @@ def load_running_texts(
     ...
     ValueError: Unknown source 'builtin:pyton'. Expected builtin:python, builtin:grew_up_in, tfds:NAME or the path of a text file or of a folder.
     """  # noqa: E501
-    name = os.fspath(source)
+    name = source_name(source)
     kind, _, rest = name.partition(":")
     if kind == "tfds" and rest:
         return _tfds_texts(rest, split)
@@ -75,7 +75,7 @@ def load_running_texts(
     if name == "builtin:grew_up_in":
         return [row.text for row in parse_grew_up_in(split)]
     path = Path(name)
-    if not path.exists():
+    if not os.path.exists(name):
         raise ValueError(
             f"Unknown source {name!r}{'' if kind in ('tfds', 'builtin') else ': no such file'}. "
             f"Expected {', '.join(f'builtin:{one}' for one in BUILTIN)}, tfds:NAME or the path of "
@@ -83,16 +83,22 @@ def load_running_texts(
         )
     files = [path]
     if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.name.endswith((".txt", ".txt.gz")))
+        files = sorted(
+            file
+            for file in path.rglob("*")
+            if file.name.endswith((".txt", ".txt.gz")) and not file.is_dir()
+        )
         if not files:
             raise DataError.at(path, None, expected="files *.txt or *.txt.gz", got="none")
-    texts = []
+    texts, size = [], 0
     for file in files:
         lines = read_lines(file)
         if by_line:
             texts += [line for line in lines if line.strip()]
         else:
             texts.append("".join(line + "\n" for line in lines))
+        size += sum(map(len, lines))
+        check_held(name, size)
     return texts
 
 

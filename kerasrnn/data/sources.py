@@ -6,6 +6,7 @@ from pathlib import Path
 from kerasrnn.data.conll import in_scheme, parse_conll
 from kerasrnn.data.conllu import parse_conllu
 from kerasrnn.data.corpus_reader import CORPORA, parse_corpus
+from kerasrnn.data.files import source_name
 from kerasrnn.data.schemes import scheme_by_name
 from kerasrnn.data.sentences import TaggedSentence
 from kerasrnn.data.tfds_reader import parse_tfds
@@ -51,7 +52,7 @@ def load_sentences(
     """  # noqa: E501
     if scheme is not None:
         scheme = scheme_by_name(scheme)
-    name = os.fspath(source)
+    name = source_name(source)
     kind, _, rest = name.partition(":")
     if kind == "tfds" and rest:
         if isinstance(column, int):
@@ -64,7 +65,7 @@ def load_sentences(
             raise ValueError(f"column must be None for {name}, got {column!r}.")
         return parse_corpus(split, name=rest, scheme=scheme)
     path = Path(name)
-    if not path.exists():
+    if not os.path.exists(name):
         raise ValueError(
             f"Unknown source {name!r}{'' if kind in ('tfds', 'builtin') else ': no such file'}. "
             f"Expected {', '.join(f'builtin:{corpus}' for corpus in CORPORA)}, tfds:NAME or the "

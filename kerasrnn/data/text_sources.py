@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kerasrnn.data.files import source_name
 from kerasrnn.data.labelled_texts import LabelledText
 from kerasrnn.data.languages import parse_languages
 from kerasrnn.data.table import parse_table
@@ -46,7 +47,7 @@ def load_texts(
     ...
     ValueError: Unknown source 'builtin:language'. Expected builtin:languages, tfds:NAME or the path of a file (.tsv, .csv, each also .gz).
     """  # noqa: E501
-    name = os.fspath(source)
+    name = source_name(source)
     kind, _, rest = name.partition(":")
     if kind == "tfds" and rest:
         for argument, column in (("text", text), ("label", label)):
@@ -60,7 +61,7 @@ def load_texts(
             raise ValueError(f"text and label must be None for {name}: it has no columns.")
         return parse_languages(split)
     path = Path(name)
-    if not path.exists():
+    if not os.path.exists(name):
         raise ValueError(
             f"Unknown source {name!r}{'' if kind in ('tfds', 'builtin') else ': no such file'}. "
             "Expected builtin:languages, tfds:NAME or the path of a file (.tsv, .csv, each also "

@@ -2,21 +2,23 @@
 
 import contextlib
 import gzip
+import itertools
 import os
 import re
 import tempfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, check_strings, quote, shown
+from kerasrnn.data.files import LONGEST_LINE, UTF16_MARKS, kind_of, open_data
 from kerasrnn.embeddings.packages import package_of
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE)
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_LOOKED_AT = 10  # rows that tell the dimension
 
 
 class Vectors(NamedTuple):
@@ -62,10 +64,12 @@ def read_vectors(
 ) -> Vectors:
     """Read the vectors of some terms from a GloVe or word2vec text file, or from a package.
 
-    Each line holds a term and its numbers, separated by single spaces (or tabs); word2vec's first
-    line tells the number of terms and the dimension, GloVe has no such line. The file is read as a
-    stream, and what is not asked for is not kept, so that a file larger than memory will do. It may
-    be compressed with gzip. A term may itself contain spaces, as some in `glove.840B.300d` do.
+    Each line holds a term and its numbers, separated by spaces, or a tab behind the term and tabs
+    or spaces between the numbers. word2vec's and fastText's first line tells the number of terms
+    and the dimension, GloVe has no such line. The file is read as a stream, and what is not asked
+    for is not kept, so that a file larger than memory will do. It may be compressed with gzip. A
+    term may itself contain spaces, as some in `glove.840B.300d` do; it must not end in a number
+    then, but before a tab.
 
     A term that stands twice in the file keeps its first vector. Every line's number of values is
     checked, but only the values asked for are read as numbers.
@@ -83,10 +87,12 @@ def read_vectors(
 
     Raises:
         DataError: the file is empty, damaged, not UTF-8 text (a word2vec *binary* file, say), or a
-            line has a wrong number of values or one that is not a finite number, or there are not
-            as many lines as the first one promises. It names the file, the line, what was expected
-            and what came.
-        OSError: the file cannot be opened.
+            line has a wrong number of values or one that is not a finite number, or the number of
+            lines is another than the first one promises by more than one and more than a
+            thousandth; or it cannot be opened. It names the file, the line, what was expected and
+            what came.
+        TypeError: a term is no string.
+        ValueError: a term is no valid Unicode.
         ModuleNotFoundError: the package is not installed; the message says how to install it.
 
     Example:
@@ -98,6 +104,9 @@ def read_vectors(
     >>> matrix.tolist()[0], found.tolist()
     ([0.5, -1.5], [True, True, False])
     """
+    if isinstance(terms, str | bytes):
+        raise TypeError(f"terms must be a sequence of strings, got one string, {shown(terms)}.")
+    check_strings(terms, "terms")
     package = package_of(source)
     if package is not None:
         return Vectors(*package.read_vectors(terms, lowercase_fallback=lowercase_fallback))
@@ -134,10 +143,10 @@ def read_terms(source: str | os.PathLike[str]) -> list[str]:
 
     Returns:
         The terms in the order of the file (the commonest first, in the files usually given away),
-        each once.
+        each once. A row without a term is left out.
 
     Raises:
-        DataError, OSError, ModuleNotFoundError: as for `read_vectors`.
+        DataError, ModuleNotFoundError: as for `read_vectors`.
 
     Example:
 
@@ -153,6 +162,7 @@ def read_terms(source: str | os.PathLike[str]) -> list[str]:
     terms: dict[str, None] = {}
     for line, term, _, _ in _rows(source, lambda _: True):
         terms[_decoded(source, line, term)] = None
+    terms.pop("", None)
     return list(terms)
 
 
@@ -182,7 +192,13 @@ def write_vectors(
     >>> path.read_text().splitlines()
     ['2 2', 'the 0.0 0.5', 'cat 1.0 -2.0']
     """
-    matrix = np.asarray(matrix, "float32")
+    check_strings(terms, "terms")
+    try:
+        matrix = np.asarray(matrix, "float32")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`matrix` must hold numbers (terms, dimension). Received: {shown(matrix)} ({error})"
+        ) from error
     if matrix.ndim != 2 or matrix.shape[0] != len(terms) or 0 in matrix.shape:
         raise ValueError(
             f"`matrix` must have the shape (terms={len(terms)}, dimension), neither of them 0. "
@@ -213,52 +229,69 @@ def _tell_apart(*wanted: dict[bytes, list[int]]) -> Callable[[bytes], bool]:
 
 def _rows(path: str | os.PathLike[str], may_want: Callable[[bytes], bool]) -> Iterator[_Row]:
     """Line number, term, values and dimension of each row, values None where not wanted."""
-    separator, dimension, promised, count = b" ", 0, None, 0
-    line = 0
-    for line, text in enumerate(_lines(path), start=1):
-        text = text.rstrip(b" \t\r\n")
-        if not text:
-            continue
-        if not dimension:
-            separator = b"\t" if b"\t" in text else b" "
-            fields = text.split(separator)
-            if line == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
-                promised, dimension = int(fields[0]), int(fields[1])
-                if not promised or not dimension:
-                    _fail(path, 1, "a number of terms and a dimension above 0", text)
-                continue
-            dimension = _dimension(path, line, fields)
+    rows = ((line, text) for line, text in _lines(path) if text)
+    begin = list(itertools.islice(rows, _LOOKED_AT))
+    promised, dimension = _header(path, begin)
+    line = count = 0
+    for line, text in itertools.chain(begin[promised is not None :], rows):
         count += 1
-        spaces = text.count(separator)
-        if spaces < dimension:
-            _fail(path, line, f"a term and {dimension} numbers", text, fields=spaces + 1)
-        first = text.partition(separator)[0]
-        if spaces == dimension:
-            term, values = first, text[len(first) + 1 :]
-        else:
-            term = text.rsplit(separator, dimension)[0]
-            values = text[len(term) + 1 :]
-            if _NUMBER.fullmatch(term.rpartition(separator)[2]):
-                _fail(path, line, f"a term and {dimension} numbers", text, fields=spaces + 1)
+        term, values = _cut(path, line, text, dimension)
         if not term.isascii():
             _decoded(path, line, term)
-        yield line, term, values if may_want(first) else None, dimension
-    if not count:
-        _fail(path, None, "lines of a term and its numbers", b"" if not line else b"no such line")
-    if promised not in (None, count):
-        _fail(path, line, f"{promised} terms, as line 1 says", b"%d" % count)
+        wanted = may_want(term.partition(b" ")[0])
+        yield line, term, values if wanted else None, dimension
+    # Files are given away that promise a row too many or too few; a file cut off lacks more.
+    if promised is not None and abs(promised - count) > max(1, promised // 1000):
+        _fail(path, line or 1, f"{promised} terms, as line 1 says", b"%d" % count)
 
 
-def _dimension(path, line, fields):
-    """The number of numbers at the end of the first row, one field at least being its term."""
-    numbers = 0
-    for field in reversed(fields[1:]):
-        if not _NUMBER.fullmatch(field):
-            break
-        numbers += 1
-    if not numbers:
-        _fail(path, line, "a term and its numbers", b" ".join(fields))
-    return numbers
+def _header(path, rows):
+    """How many rows line 1 promises, or None, and the dimension, from the first rows."""
+    if not rows:
+        _fail(path, None, "lines of a term and its numbers", b"")
+    line, text = rows[0]
+    fields = text.split()
+    if len(fields) == 2 and all(field.isdigit() and len(field) < 19 for field in fields):
+        promised, dimension = map(int, fields)
+        # `7 8` may also be a term and its only number: then so is what comes next.
+        if dimension == 1 or len(rows) == 1 or _count_numbers(rows[1][1]) != 1:
+            if not promised or not dimension:
+                _fail(path, line, "a number of terms and a dimension above 0", text)
+            return promised, dimension
+    counts = Counter(_count_numbers(text) for _, text in rows)
+    if not _count_numbers(text):
+        _fail(path, line, "a term and its numbers", text)
+    # Of a single row, it could not be told whether a number belongs to its term: `route 66 0.5`.
+    return None, counts.most_common(1)[0][0]
+
+
+def _count_numbers(text):
+    """How many numbers stand at the end of a row, one field at least being its term."""
+    fields = text.partition(b"\t")[2].split() if b"\t" in text else text.lstrip(b" ").split()
+    if b"\t" not in text and not text.startswith(b" "):
+        del fields[:1]
+    return sum(1 for _ in itertools.takewhile(_NUMBER.fullmatch, reversed(fields)))
+
+
+def _cut(path, line, text, dimension):
+    """The term and the numbers of a row, which tabs or spaces separate."""
+    term, tab, values = text.partition(b"\t")
+    if tab:
+        right = len(values.split()) == dimension
+    elif text.count(b" ") == dimension:
+        term, _, values = text.partition(b" ")
+        right = True
+    else:  # a term with spaces, or several of them between numbers
+        parts = text.rsplit(None, dimension)
+        # Where the term is missing, its space is not.
+        term = parts[0] if len(parts) > dimension else b""
+        values = text[len(term) :]
+        last = term.rpartition(b" ")
+        right = (bool(term) or text.startswith(b" ")) and len(parts) >= dimension
+        right = right and not (last[1] and _NUMBER.fullmatch(last[2]))
+    if not right:
+        _fail(path, line, f"a term and {dimension} numbers", text, fields=len(text.split()))
+    return term.strip(b" "), values
 
 
 def _numbers(path, line, values, dimension):
@@ -272,24 +305,25 @@ def _numbers(path, line, values, dimension):
     return numbers
 
 
-def _lines(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Lines as bytes, ended by a line feed alone: some terms contain other kinds of line break."""
-    with open(path, "rb") as raw:
-        start = raw.read(4)
-        raw.seek(0)
-        if start.startswith(_ZIP):
-            _fail(path, None, "a text file, plain or compressed with gzip", b"a zip archive")
-        stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if start.startswith(_GZIP) else raw)
-        number = 0
-        try:
-            for number, line in enumerate(stream, start=1):
-                if b"\0" in line:
-                    _fail(path, number, "text; word2vec's binary format must be converted", line)
-                yield line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError.at(
-                path, number + 1, expected="a whole gzip file", got=f"a damaged one ({error})"
-            ) from error
+def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+    """Number and text of lines, ended by a line feed alone: some terms hold other line breaks."""
+    with open_data(path) as stream:
+        start = stream.peek(8)[:8]
+        if kind := kind_of(start):
+            _fail(path, None, "a text file, plain or compressed with gzip", kind.encode())
+        if start.startswith(UTF16_MARKS):
+            _fail(path, 1, "UTF-8 text", b"the byte-order mark of UTF-16")
+        for number in itertools.count(1):
+            line = stream.readline(LONGEST_LINE + 1)
+            if not line:
+                return
+            if len(line) > LONGEST_LINE:
+                _fail(path, number, f"a line of at most {LONGEST_LINE:,} bytes", line[:80])
+            if b"\0" in line:
+                _fail(path, number, "text; word2vec's binary format must be converted", line)
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            yield number, line.rstrip(b" \t\r\n")
 
 
 def _decoded(path, line, term):

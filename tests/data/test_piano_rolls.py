@@ -109,6 +109,13 @@ def test_a_plain_list_is_all_of_one_split(tmp_path):
         ("[[[60.5]]]", r"piece 1, frame 1, got '60.5'"),
         ("[[[true]]]", r"piece 1, frame 1, got 'True'"),
         ('[[["60"]]]', r"piece 1, frame 1"),
+        ("[[[Infinity]]]", r"piece 1, frame 1, got 'inf'"),
+        ("[[[-1e999]]]", r"piece 1, frame 1, got '-inf'"),
+        ("[[[" + "9" * 4000 + "]]]", r"piece 1, frame 1, got '999"),
+        ("[[[" + "9" * 10_000 + "]]]", r"expected JSON, got a number of thousands of digits"),
+        ("[" * 100_000, r"expected JSON, got lists or objects nested too deeply"),
+        ('{"train": ' * 5000, r"expected JSON, got lists or objects nested too deeply"),
+        ("[" * 500 + "]" * 500, r"a list of pitches as piece 1, frame 1|MIDI numbers"),
     ],
 )
 def test_wrong_json_is_named(tmp_path, text, message):
@@ -134,6 +141,28 @@ def test_folders_of_midi_files(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"expected MIDI files"):
         load_piano_rolls(tmp_path / "empty")
+
+
+def test_files_of_a_folder_that_cannot_be_read_are_left_out_with_a_warning(tmp_path):
+    pytest.importorskip("mido")
+    for name in ("a", "c"):
+        write_midi(tmp_path / f"{name}.mid", roll_of_chords([[60]]))
+    (tmp_path / "b.mid").write_bytes(b"no music")
+    write_midi(tmp_path / "d.mid", np.zeros((4, 88)))
+    with pytest.warns(UserWarning, match=r"2 of the 4 MIDI files of .*\n.*b.mid: .*\n.*d.mid: "):
+        assert len(load_piano_rolls(tmp_path)) == 2
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.mid").unlink()
+    with pytest.raises(DataError, match=r"expected MIDI files with notes.*\n.*b.mid.*\n.*d.mid"):
+        load_piano_rolls(tmp_path)
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    rolls = load_piano_rolls("builtin:counterpoint", split="test", frames_per_beat=np.int64(2))
+    assert len(rolls) == len(load_piano_rolls("builtin:counterpoint", split="test"))
+    for wrong in (np.float32(2), 2.0, "2", None, True, np.int64(0)):
+        with pytest.raises(ValueError, match=r"frames_per_beat must be a positive integer, got"):
+            load_piano_rolls("builtin:counterpoint", frames_per_beat=wrong)
 
 
 def test_unknown_sources_and_splits_are_named(tmp_path):

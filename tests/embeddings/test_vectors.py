@@ -39,6 +39,78 @@ def test_tabs(tmp_path):
     assert read_vectors(path, ["the"]).matrix.tolist() == [[3, 4]]
 
 
+@pytest.mark.parametrize("header", ["", "3 2\n", "3\t2\n"])
+def test_terms_with_spaces_before_a_tab_are_found(tmp_path, header):
+    rows = "new york\t1\t2\nroute 66\t3\t4\nnew\t5\t6\n"
+    path = write(tmp_path, header + rows)
+    terms = ["new york", "route 66", "new"]
+    assert read_terms(path) == terms
+    matrix, found = read_vectors(path, terms)
+    assert found.all() and matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
+    path = write(tmp_path, header + "new york\t1 2\nroute 66\t3 4\nnew\t5 6\n")
+    assert read_vectors(path, terms).matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_any_number_of_spaces_may_stand_between_numbers(tmp_path):
+    path = write(tmp_path, "the   0.5  1\n. . .    2  3\n of 4 5\nnew  york  6 7\n")
+    assert read_terms(path) == ["the", ". . .", "of", "new  york"]
+    assert read_vectors(path, ["of", ". . ."]).matrix.tolist() == [[4, 5], [2, 3]]
+
+
+@pytest.mark.parametrize("row", [" 1 2", "\t1\t2"])
+def test_a_row_without_a_term_is_left_out(tmp_path, row):
+    path = write(tmp_path, f"3 2\nthe 1 2\n{row}\nof 3 4\n")
+    assert read_terms(path) == ["the", "of"]
+    assert read_vectors(path, ["of", ""]).found.tolist() == [True, False]
+    path = write(tmp_path, f"{row}\nthe 1 2\nof 3 4\n")
+    assert read_terms(path) == ["the", "of"]
+
+
+@pytest.mark.parametrize("promised", [2, 3, 4])
+def test_a_header_may_promise_a_row_too_many_or_few(tmp_path, promised):
+    path = write(tmp_path, f"{promised} 2\na 1 2\nb 3 4\nc 5 6\n")
+    assert read_terms(path) == ["a", "b", "c"]
+    assert read_vectors(path, ["c"]).matrix.tolist() == [[5, 6]]
+
+
+@pytest.mark.parametrize("promised", [1997, 2003])
+def test_a_header_may_be_wrong_by_a_thousandth_and_no_more(tmp_path, promised):
+    rows = "".join(f"w{i} 1\n" for i in range(2000))
+    right = min(max(promised, 1999), 2001)
+    assert len(read_terms(write(tmp_path, f"{right} 1\n{rows}"))) == 2000
+    with pytest.raises(DataError, match=rf"expected {promised} terms, as line 1 says, got '2000'"):
+        read_terms(write(tmp_path, f"{promised} 1\n{rows}"))
+
+
+def test_the_first_term_may_end_in_a_number_or_look_like_a_header(tmp_path):
+    path = write(tmp_path, "route 66 1 2\nthe 3 4\nof 5 6\n")
+    with pytest.raises(DataError, match=r"line 1: expected a term and 2 numbers, got 4 fields"):
+        read_terms(path)
+    path = write(tmp_path, "7 8\n9 10\n")
+    assert read_vectors(path, ["7", "9"]).matrix.tolist() == [[8], [10]]
+    with pytest.raises(DataError, match=r"line 2: expected a term and 3 numbers"):
+        read_terms(write(tmp_path, "2 3\na 1 2\n"))
+    with pytest.raises(DataError, match=r"line 1: expected a term and its numbers"):
+        read_terms(write(tmp_path, "9" * 5000 + " x\n"))
+
+
+def test_terms_and_matrices_that_are_none(tmp_path):
+    path = write(tmp_path, GLOVE)
+    for wrong in ([None], [3], [b"a"], "the"):
+        with pytest.raises(TypeError, match=r"terms must (hold|be a sequence of) strings, got"):
+            read_vectors(path, wrong)
+    with pytest.raises(ValueError, match=r"terms must hold valid Unicode, got .* at position 0"):
+        read_vectors(path, ["\ud800"])
+    assert read_vectors(path, np.array(["the"])).found.all()
+    for wrong, error in (([None], TypeError), (["\ud800"], ValueError)):
+        with pytest.raises(error, match=r"terms must hold"):
+            write_vectors(tmp_path / "new.txt", wrong, [[1.0]])
+    for wrong in ([[None]], [[1.0], [1.0, 2.0]], "x"):
+        with pytest.raises(ValueError, match=r"`matrix` must"):
+            write_vectors(tmp_path / "new.txt", ["a", "b"], wrong)
+    assert not (tmp_path / "new.txt").exists()
+
+
 def test_lower_case_is_the_second_choice(tmp_path):
     path = write(tmp_path, GLOVE)
     matrix, found = read_vectors(path, ["Paris", "PARIS", "The", "paris"])
@@ -120,11 +192,12 @@ def test_only_what_is_wanted_is_kept(tmp_path):
         ("a 1 2\nb 3 x\n", 2, "line 2: expected 2 finite numbers, got '3 x'"),
         ("a 1 2\nb 3 nan\n", 2, "line 2: expected 2 finite numbers"),
         ("a 1 2\nb 3 1e999\n", 2, "line 2: expected 2 finite numbers"),
-        ("3 2\na 1 2\nb 3 4\n", 3, "line 3: expected 3 terms, as line 1 says, got '2'"),
+        ("9 2\na 1 2\nb 3 4\n", 3, "line 3: expected 9 terms, as line 1 says, got '2'"),
         ("2 3\na 1 2\nb 3 4\n", 2, "line 2: expected a term and 3 numbers, got 3 fields"),
         ("0 3\n", 1, "line 1: expected a number of terms and a dimension above 0"),
         ("hello world\n", 1, "line 1: expected a term and its numbers, got 'hello world'"),
         (b"2 1\na \x00\x01\x02\x03\n", 2, "binary format must be converted"),
+        ("a 1 2\n".encode("utf-16"), 1, "got 'the byte-order mark of UTF-16'"),
         (b"PK\x03\x04xxxx", None, "got 'a zip archive'"),
     ],
 )
