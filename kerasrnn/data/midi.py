@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.extras import require
+from kerasrnn.data.files import check_size, read_bytes
+from kerasrnn.data.midi_events import MidiFault, read_header, read_keys
 from kerasrnn.data.pitches import HIGHEST_PITCH, KEYS, LOWEST_PITCH
 
 _DRUMS = 9
@@ -21,18 +24,21 @@ def parse_midi(path: str | os.PathLike[str], *, frames_per_beat: int = 2) -> np.
     Time is counted in beats (quarter notes), whatever the tempo. A note's beginning and end are
     rounded to the nearest frame, and it lasts for at least one. All instruments are put together
     but for drums (channel 10); loudness, the sustain pedal and pitches that no piano has are left
-    out, and so is silence before the first note. Needs mido.
+    out, and so is silence before the first note. Of what else a file says, such as its key and its
+    texts, nothing is read, and nothing need be right.
+
+    Of a track that is damaged, what comes before the damage is read, with a warning.
 
     Args:
-        path: the file.
+        path: the file, compressed with gzip or not.
         frames_per_beat: how many frames a quarter note has: 1 for quarters, 2 for eighths.
 
     Returns:
         Zeros and ones, uint8 `(time, 88)`.
 
     Raises:
-        DataError: the file cannot be read or has no notes.
-        ImportError: mido is missing.
+        DataError: the file cannot be read, has no notes, or asks for far more frames than a file of
+            its size has reason to (`kerasrnn.data.files`).
 
     Example:
 
@@ -41,52 +47,70 @@ def parse_midi(path: str | os.PathLike[str], *, frames_per_beat: int = 2) -> np.
     >>> chords_of_roll(parse_midi("piece.mid"))
     [[60, 64], [60], [], [62]]
     """
-    mido = require("mido", "training", "Reading MIDI files")
+    data = read_bytes(path)
     try:
-        file = mido.MidiFile(os.fspath(path), clip=True)
-    except FileNotFoundError:
-        raise DataError.at(path, None, expected="a file", got="nothing of that name") from None
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        header = read_header(data)
+    except MidiFault as fault:
         raise DataError.at(
-            path, None, expected="a MIDI file", got=f"what is none ({error or 'it ends early'})"
-        ) from error
-    if file.type == 2:
+            path, None, expected="a MIDI file", got=f"what is none ({fault})"
+        ) from None
+    if header.kind not in (0, 1):
         raise DataError.at(
-            path, None, expected="a MIDI file of type 0 or 1", got="type 2, with many sequences"
+            path,
+            None,
+            expected="a MIDI file of type 0 or 1",
+            got=f"type {header.kind}{', with many sequences' if header.kind == 2 else ''}",
         )
     # The highest bit says that ticks are parts of a second, of which no beat can be told.
-    if file.ticks_per_beat <= 0 or file.ticks_per_beat & 0x8000:
-        raise DataError.at(path, None, expected="time in beats", got="time in seconds (SMPTE)")
+    if header.division == 0 or header.division & 0x8000:
+        raise DataError.at(
+            path,
+            None,
+            expected="time in beats",
+            got="time in seconds (SMPTE)" if header.division else "0 ticks for a beat",
+        )
 
     def frame_of(ticks: int) -> int:
-        return int(ticks * frames_per_beat / file.ticks_per_beat + 0.5)
+        return int(ticks * frames_per_beat / header.division + 0.5)
 
     notes: list[tuple[int, int, int]] = []
-    for track in file.tracks:
+    faults = []
+    for number, track in enumerate(header.tracks, start=1):
         now = 0
         begun: dict[tuple[int, int], list[int]] = {}
-        for message in track:
-            now += message.time
-            if message.type not in ("note_on", "note_off") or message.channel == _DRUMS:
-                continue
-            key = (message.channel, message.note)
-            if message.type == "note_on" and message.velocity > 0:
-                begun.setdefault(key, []).append(now)
-            elif begun.get(key):
-                notes.append((message.note, begun[key].pop(0), now))
+        try:
+            for now, channel, pitch, down in read_keys(track):
+                if down and channel != _DRUMS:
+                    begun.setdefault((channel, pitch), []).append(now)
+                elif not down and begun.get((channel, pitch)):
+                    notes.append((pitch, begun[channel, pitch].pop(0), now))
+        except MidiFault as fault:
+            faults.append(f"track {number} has {fault}")
         # A note that never ends lasts as long as its track.
-        notes += [(note, start, now) for (_, note), starts in begun.items() for start in starts]
+        notes += [(pitch, start, now) for (_, pitch), starts in begun.items() for start in starts]
     notes = [note for note in notes if LOWEST_PITCH <= note[0] <= HIGHEST_PITCH]
     if not notes:
-        raise DataError.at(path, None, expected="notes from A0 to C8", got="none")
+        got = f"none; {faults[0]}" if faults else "none"
+        raise DataError.at(path, None, expected="notes from A0 to C8", got=got)
+    if faults:
+        warnings.warn(
+            f"{os.fspath(path)} is damaged, and read up to there: {'; '.join(faults)}.",
+            stacklevel=2,
+        )
     spans = [
         (pitch, frame_of(start), max(frame_of(start) + 1, frame_of(end)))
         for pitch, start, end in notes
     ]
     first = min(start for _, start, _ in spans)
-    roll = np.zeros((max(end for *_, end in spans) - first, KEYS), np.uint8)
-    for pitch, start, end in spans:
-        roll[start - first : end - first, pitch - LOWEST_PITCH] = 1
+    length = max(end for *_, end in spans) - first
+    check_size(path, length * KEYS, f"{length:,} frames")
+    roll = np.zeros((length, KEYS), np.uint8)
+    filled = dict.fromkeys(range(KEYS), first)
+    for pitch, start, end in sorted(spans):
+        key = pitch - LOWEST_PITCH
+        # What sounds already is not filled again, or many long notes in a small file take hours.
+        roll[max(start, filled[key]) - first : max(end, filled[key]) - first, key] = 1
+        filled[key] = max(filled[key], end)
     return roll
 
 

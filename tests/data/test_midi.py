@@ -1,5 +1,9 @@
 """MIDI files to piano rolls and back."""
 
+import gzip
+import struct
+from time import perf_counter
+
 import numpy as np
 import pytest
 
@@ -120,3 +124,108 @@ def test_sequences_and_seconds_are_refused(tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"SMPTE"):
         parse_midi(path)
+
+
+# === Files that break the rules ===
+
+NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x40"  # a beat of middle C
+END = b"\x00\xff\x2f\x00"
+
+
+def raw(path, *tracks, ticks=96, kind=0, tracks_said=None):
+    """A MIDI file of the bytes of its tracks."""
+    said = len(tracks) if tracks_said is None else tracks_said
+    chunks = [b"MTrk" + struct.pack(">I", len(track)) + track for track in tracks]
+    path.write_bytes(b"MThd" + struct.pack(">IHHH", 6, kind, said, ticks) + b"".join(chunks))
+    return path
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b"\x59\x02\x08\x00",  # a key with eight sharps
+        b"\x59\x02\x00\x05",  # neither major nor minor
+        b"\x59\x01\x00",
+        b"\x59\x00",
+        b"\x59\x7f\x08\x00",  # a length that swallows all that follows
+        b"\x58\x01\x04",
+        b"\x58\x04\x04\xff\x18\x08",
+        b"\x51\x00",
+        b"\x51\x02\x07\xa1",
+        b"\x54\x05\xff\xff\xff\xff\xff",  # an offset of 255 hours
+        b"\x54\x01\xff",
+        b"\x20\x00",
+        b"\x21\x00",
+        b"\x00\x01\x01",
+        b"\x01\x03\xff\xfe\x00",  # a text in no encoding
+        b"\x33\x03abc",  # an event that nobody knows
+    ],
+)
+def test_no_event_about_the_music_loses_its_notes(tmp_path, event):
+    path = raw(tmp_path / "a.mid", b"\x00\xff" + event + NOTE + END)
+    assert chords_of_roll(parse_midi(path)) == [[60], [60]]
+
+
+@pytest.mark.parametrize(
+    "track",
+    [
+        NOTE,  # without an end
+        NOTE + b"\x00\xff\x2f\x05",
+        b"\x00\x90\x3c\x40\x00\xff\x01\x01a\x60\x3c\x00" + END,  # a running status
+        b"\x00\x90\x3c\x40\x00\xf0\x02\x01\xf7\x60\x3c\x00" + END,
+        b"\x00\xf0\x02\x01\x02" + NOTE + END,  # system messages
+        b"\x00\xf1\x01\x00\xf8\x00\xf4\x00\xf2\x01\x02" + NOTE + END,
+        b"\x00\x90\x3c\xff\x60\x80\x3c\x40" + END,  # louder than can be
+    ],
+)
+def test_tracks_may_be_odd(tmp_path, track):
+    assert chords_of_roll(parse_midi(raw(tmp_path / "a.mid", track))) == [[60], [60]]
+
+
+def test_chunks_may_be_odd(tmp_path):
+    content = raw(tmp_path / "a.mid", NOTE + END, tracks_said=7).read_bytes()
+    begin, track = content[:14], content[14:]
+    for odd in (
+        content,
+        content + b"\0\0\0",
+        begin + b"XFIH" + struct.pack(">I", 2) + b"ab" + track,
+        b"RIFF\0\0\0\0RMIDdata\0\0\0\0" + content,
+        begin + b"MTrk" + struct.pack(">I", 3) + track[8:],
+        begin + b"MTrk" + struct.pack(">I", 300) + track[8:],
+        gzip.compress(content),
+    ):
+        (tmp_path / "b.mid").write_bytes(odd)
+        assert chords_of_roll(parse_midi(tmp_path / "b.mid")) == [[60], [60]]
+
+
+@pytest.mark.parametrize(
+    ("track", "fault"),
+    [
+        (NOTE + b"\x00\x90\x3e", "an event at byte 9 that goes on behind the track's end"),
+        (NOTE + b"\x00\xff\x03\x20Song", "an event at byte 9 that goes on behind"),
+        (NOTE + b"\xff\xff\xff\xff\x7f" + NOTE, "a number without an end at byte 12"),
+        (b"\x00\xff\x01\x00" + NOTE + b"\xff", "a number without an end at byte 13"),
+    ],
+)
+def test_of_a_damaged_track_the_beginning_is_read_with_a_warning(tmp_path, track, fault):
+    path = raw(tmp_path / "a.mid", track)
+    with pytest.warns(UserWarning, match=rf"a\.mid is damaged.*track 1 has {fault}"):
+        assert chords_of_roll(parse_midi(path)) == [[60], [60]]
+
+
+def test_a_file_that_is_cut_off_is_read_with_a_warning(tmp_path):
+    path = raw(tmp_path / "a.mid", NOTE + NOTE + END)
+    path.write_bytes(path.read_bytes()[: -len(NOTE + END)])
+    with pytest.warns(UserWarning, match=r"track 1 has no end: the file is cut off"):
+        assert chords_of_roll(parse_midi(path)) == [[60], [60]]
+    path = raw(tmp_path / "b.mid", b"\x00\x3c\x40" + NOTE)
+    with pytest.raises(DataError, match=r"got none; track 1 has no event at byte 1 of the track"):
+        parse_midi(path)
+
+
+def test_many_long_notes_take_no_long_time(tmp_path):
+    begun = b"".join(b"\x00\x90" + bytes([21 + i % 88, 64]) for i in range(20_000))
+    path = raw(tmp_path / "a.mid", begun + b"\x84\x80\x00\xff\x2f\x00", ticks=1)
+    begin = perf_counter()
+    assert parse_midi(path).sum() == 2 * 2**16 * 88
+    assert perf_counter() - begin < 20  # an hour, note by note
