@@ -156,7 +156,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         scheme = config.scheme
         if scheme is None:
             raw = load_sentences(data_path(source), column=column)
-            scheme = "none" if infer_scheme([s.tags for s in raw]) == "none" else "BIO"
+            scheme = "none" if infer_scheme(raw, source) == "none" else "BIO"
 
         def load(name: str, split: str) -> list[TaggedSentence]:
             wanted = None if scheme == "none" else scheme

@@ -40,7 +40,7 @@ from kerasrnn.data.running_text import (
     parse_python_sources,
     read_running_texts,
 )
-from kerasrnn.data.schemes import check_scheme, convert_scheme, infer_scheme
+from kerasrnn.data.schemes import check_scheme, check_tag_forms, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
 from kerasrnn.data.sources import load_sentences
 from kerasrnn.data.table import parse_table
@@ -61,6 +61,7 @@ __all__ = [
     "check_labels",
     "check_roll",
     "check_scheme",
+    "check_tag_forms",
     "check_tags",
     "chords_of_roll",
     "convert_scheme",

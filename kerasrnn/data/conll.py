@@ -11,7 +11,7 @@ from kerasrnn.data.datasets import to_dataset
 from kerasrnn.data.errors import DataError, quote
 from kerasrnn.data.files import read_lines
 from kerasrnn.data.schemes import convert_scheme, first_fault, infer, scheme_by_name
-from kerasrnn.data.sentences import TaggedSentence, check_not_empty
+from kerasrnn.data.sentences import TaggedSentence, check_not_empty, tag_error
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -188,14 +188,13 @@ def _scheme_error(
     expected: str,
     got: str,
 ) -> DataError:
-    line = sentences[number].line
-    where = "" if line else f" of sentence {number + 1}"
-    return DataError.at(
+    return tag_error(
         path,
-        # Within a sentence of this format no line is skipped.
-        line and line + position,
+        sentences,
+        number,
+        position,
         expected=expected,
-        got=got + where,
+        got=got,
         hint="Give source_scheme (IOB reads any mixture of BIO and IOB1), or no scheme to take "
         "the tags as they are.",
     )

@@ -123,7 +123,7 @@ class _Sentence:
         self._tags: list[str] = []
         self._spaces: list[bool] = []
         self._metadata: dict[str, str] = {}
-        self._line: int | None = None
+        self._lines: list[int] = []
         self._range_end = 0
         self._range_space = True
 
@@ -136,7 +136,8 @@ class _Sentence:
                     label=self._metadata.get(label_key),
                     metadata=self._metadata,
                     spaces=tuple(self._spaces),
-                    line=self._line,
+                    line=self._lines[0],
+                    lines=tuple(self._lines),
                 )
             )
         self._clear()
@@ -190,7 +191,7 @@ class _Sentence:
             space = False
         elif position == self._range_end:
             space = self._range_space
-        self._line = self._line or number
+        self._lines.append(number)
         self._tokens.append(form)
         self._tags.append(tag)
         self._spaces.append(space)

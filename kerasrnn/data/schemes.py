@@ -13,9 +13,11 @@
 Tokens outside every entity are tagged `O`.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 
 from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.sentences import TaggedSentence, tag_error
 
 SCHEMES = ("BIO", "BIOES", "BILOU", "IO", "IOB1", "IOB", "none")
 _ALIASES = {"IOB2": "BIO", "IOBES": "BIOES", "NONE": "none"}
@@ -27,6 +29,7 @@ _PREFIXES = {
     "BIOES": "BIES",
     "BILOU": "BILU",
 }
+_ALL_PREFIXES = "BIESLU"
 _TO_BIOES = {"L": "E", "U": "S"}
 
 Span = tuple[str, int, int]
@@ -81,7 +84,10 @@ def check_scheme(tags: Sequence[str], scheme: str) -> None:
         raise DataError.at(None, None, expected=expected, got=got)
 
 
-def infer_scheme(sentences: Iterable[Sequence[str]]) -> str:
+def infer_scheme(
+    sentences: Iterable[TaggedSentence | Sequence[str]],
+    source: str | os.PathLike[str] | None = None,
+) -> str:
     """Tell the scheme from the tags of all sentences.
 
     The prefixes tell `BIOES` and `BILOU`, and `IO` when there is no `B-`. (An `IOB1` file in which
@@ -89,14 +95,16 @@ def infer_scheme(sentences: Iterable[Sequence[str]]) -> str:
     every entity begins with `B-`, or `IOB1`, where only touching ones do. Nothing but `O` is `BIO`.
 
     Args:
-        sentences: the tags of each sentence. The more there are, the surer the answer.
+        sentences: sentences, or the tags of each. The more there are, the surer the answer.
+        source: where they come from, for the message: a file's path or a name.
 
     Returns:
         `BIO`, `BIOES`, `BILOU`, `IO`, `IOB1`, or `none` for tags without prefixes.
 
     Raises:
-        DataError: some tags have prefixes and others none, or no scheme allows them all; the
-            first fault is named.
+        DataError: some tags have prefixes and others none, a prefix has no label behind it
+            (`B-`), or no scheme allows them all; the first fault is named, with its line where the
+            sentences know theirs.
 
     Example:
 
@@ -106,12 +114,46 @@ def infer_scheme(sentences: Iterable[Sequence[str]]) -> str:
     >>> infer_scheme([["DET", "NOUN"]])
     'none'
     """
-    sentences = [tuple(tags) for tags in sentences]
-    inferred, fault = infer(sentences)
+    sentences = list(sentences)
+    inferred, fault = infer([getattr(sentence, "tags", sentence) for sentence in sentences])
     if fault:
-        sentence, _, expected, got = fault
-        raise DataError.at(None, None, expected=expected, got=f"{got} in sentence {sentence + 1}")
+        number, position, expected, got = fault
+        raise tag_error(source, sentences, number, position, expected=expected, got=got)
     return inferred
+
+
+def check_tag_forms(
+    sentences: Sequence[TaggedSentence],
+    scheme: str,
+    source: str | os.PathLike[str] | None = None,
+) -> None:
+    """Check that each tag, by itself, can be one of a scheme: `O`, or a prefix and a label.
+
+    Args:
+        sentences: the sentences.
+        scheme: a scheme of this module's table.
+        source: where they come from, for the message.
+
+    Raises:
+        DataError: a tag has another form; it is named, with its line where that is known.
+        ValueError: there is no such scheme.
+
+    Example:
+
+    >>> from kerasrnn.data import TaggedSentence, check_tag_forms
+    >>> check_tag_forms([TaggedSentence(["Rome"], ["B-"], line=3)], "BIO", "a.conll")
+    Traceback (most recent call last):
+    ...
+    kerasrnn.data.errors.DataError: a.conll, line 3: expected a tag of scheme BIO (O, B-LABEL, I-LABEL), got 'B-' for token 1.
+    """  # noqa: E501
+    scheme = scheme_by_name(scheme)
+    if scheme == "none":
+        return
+    for number, sentence in enumerate(sentences):
+        for position, tag in enumerate(sentence.tags):
+            if fault := _form_fault(position, tag, scheme):
+                _, expected, got = fault
+                raise tag_error(source, sentences, number, position, expected=expected, got=got)
 
 
 def convert_scheme(tags: Sequence[str], source: str, target: str) -> list[str]:
@@ -154,7 +196,7 @@ def convert_scheme(tags: Sequence[str], source: str, target: str) -> list[str]:
 
 def infer(sentences: Sequence[Sequence[str]]) -> tuple[str, tuple[int, int, str, str] | None]:
     """The scheme, and where it fails first: (sentence, token, expected, got) or None."""
-    plain = prefixed = None
+    plain = prefixed = bare = None
     prefixes: set[str] = set()
     for number, tags in enumerate(sentences):
         for position, tag in enumerate(tags):
@@ -164,6 +206,10 @@ def infer(sentences: Sequence[Sequence[str]]) -> tuple[str, tuple[int, int, str,
                 prefixed = prefixed or tag
             elif label:
                 plain = plain or (number, position, tag)
+                if len(tag) == 2 and tag[0] in _ALL_PREFIXES and tag[1] == "-":
+                    bare = bare or (number, position, tag)
+    if bare:
+        plain, prefixed = bare, f"{bare[2]}LABEL"
     if not prefixed:
         return ("none" if plain else "BIO"), None
     if plain:
@@ -202,13 +248,8 @@ def first_fault(tags: Sequence[str], scheme: str) -> Fault | None:
     before = ("", "")
     for position, tag in enumerate(tags):
         prefix, label = _split(tag)
-        if (tag != "O" and not prefix) or (prefix and prefix not in allowed):
-            forms = ", ".join(["O", *(f"{letter}-LABEL" for letter in allowed)])
-            return (
-                position,
-                f"a tag of scheme {scheme} ({forms})",
-                f"{quote(tag)} for token {position + 1}",
-            )
+        if fault := _form_fault(position, tag, scheme):
+            return fault
         expected = _expected_before(scheme, before, (prefix, label))
         if expected:
             previous = quote(tags[position - 1]) if position else "the start of the sentence"
@@ -226,6 +267,16 @@ def first_fault(tags: Sequence[str], scheme: str) -> Fault | None:
             f"the end of the sentence after token {len(tags)}",
         )
     return None
+
+
+def _form_fault(position: int, tag: str, scheme: str) -> Fault | None:
+    """What is wrong with a tag by itself."""
+    allowed = _PREFIXES[scheme]
+    if tag == "O" or (_split(tag)[0] or "none") in allowed:
+        return None
+    forms = ", ".join(["O", *(f"{letter}-LABEL" for letter in allowed)])
+    got = f"{quote(tag)} for token {position + 1}"
+    return position, f"a tag of scheme {scheme} ({forms})", got
 
 
 def _expected_before(scheme: str, before: tuple[str, str], now: tuple[str, str]) -> str:
@@ -249,7 +300,7 @@ def _split(tag: str) -> tuple[str, str]:
     """A tag's prefix and label; no prefix for others, neither for `O`."""
     if tag == "O":
         return "", ""
-    if len(tag) > 2 and tag[1] == "-" and tag[0] in "BIESLU":
+    if len(tag) > 2 and tag[1] == "-" and tag[0] in _ALL_PREFIXES:
         return tag[0], tag[2:]
     return "", tag
 

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, check_strings, quote, shown
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,13 @@ class TaggedSentence:
             Not compared.
         line: the line of the file in which the first token stands, counted from 1, or None. Not
             compared.
+        lines: the lines of all tokens, where not each stands in the line behind the one before, as
+            in CoNLL-U; else None. Not compared.
 
     Raises:
-        ValueError: the numbers of tokens, tags and spaces differ, or a token or tag is empty.
+        TypeError: a token or tag is no string.
+        ValueError: the numbers of tokens, tags and spaces differ, or a token or tag is empty or no
+            valid Unicode.
 
     Example:
 
@@ -39,8 +44,15 @@ class TaggedSentence:
     metadata: Mapping[str, str] = field(default_factory=dict, compare=False)
     spaces: tuple[bool, ...] | None = field(default=None, compare=False, repr=False)
     line: int | None = field(default=None, compare=False, repr=False)
+    lines: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name, texts in (("tokens", self.tokens), ("tags", self.tags)):
+            if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+                raise TypeError(
+                    f"{name} must be a sequence of strings, got {shown(texts)} "
+                    f"({type(texts).__name__})."
+                )
         # Lists are welcome; what is kept can be compared and hashed.
         object.__setattr__(self, "tokens", tuple(self.tokens))
         object.__setattr__(self, "tags", tuple(self.tags))
@@ -55,6 +67,7 @@ class TaggedSentence:
                 f"got {len(self.spaces)}."
             )
         for name, texts in (("tokens", self.tokens), ("tags", self.tags)):
+            check_strings(texts, name)
             if "" in texts:
                 raise ValueError(
                     f"{name} must not be empty strings (they stand for padding), "
@@ -63,6 +76,55 @@ class TaggedSentence:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def line_of(self, position: int) -> int | None:
+        """The line of the file in which a token stands, or None.
+
+        Args:
+            position: the token, counted from 0.
+
+        Returns:
+            The line, counted from 1.
+
+        Example:
+
+        >>> from kerasrnn.data import TaggedSentence
+        >>> TaggedSentence(("I", "wept"), ("O", "O"), line=7).line_of(1)
+        8
+        """
+        if self.lines is not None:
+            return self.lines[position]
+        return None if self.line is None else self.line + position
+
+
+def tag_error(
+    source: str | os.PathLike[str] | None,
+    sentences: Sequence[Any],
+    number: int,
+    position: int,
+    *,
+    expected: str,
+    got: str,
+    hint: str = "",
+) -> DataError:
+    """The error of a tag, at its line where that is known.
+
+    Args:
+        source: where the sentences come from, or None.
+        sentences: all sentences, or only the tags of each.
+        number: that with the tag, counted from 0.
+        position: its token, counted from 0.
+        expected: what should have stood there.
+        got: what stood there.
+        hint: a sentence on what to do about it.
+
+    Returns:
+        The error.
+    """
+    sentence = sentences[number]
+    line = sentence.line_of(position) if isinstance(sentence, TaggedSentence) else None
+    where = "" if line else f" in sentence {number + 1}"
+    return DataError.at(source, line, expected=expected, got=got + where, hint=hint)
 
 
 def check_tags(

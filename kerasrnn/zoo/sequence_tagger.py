@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasrnn.cells import CELLS
-from kerasrnn.data import TaggedSentence, check_tags
+from kerasrnn.data import TaggedSentence, check_tag_forms, check_tags
 from kerasrnn.serving import Signature
 from kerasrnn.text import (
     Capitals,
@@ -334,6 +334,7 @@ class SequenceTagger(ExampleTask):
             if None in labels:
                 raise ValueError("Either every sentence has a label or none. Some have none.")
             arguments.setdefault("labels", sorted(label for label in labels if label))
+        check_tag_forms(sentences, scheme, "sentences")
         tags = {tag for sentence in sentences for tag in sentence.tags}
         return cls(words, _complete(tags, scheme), scheme=scheme, **arguments)
 

@@ -1,8 +1,19 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasrnn.data import DataError, check_scheme, convert_scheme, infer_scheme
+from kerasrnn.data import (
+    DataError,
+    TaggedSentence,
+    check_scheme,
+    check_tag_forms,
+    convert_scheme,
+    infer_scheme,
+    load_sentences,
+    parse_conll,
+    parse_conllu,
+)
 
 # The same three entities in every scheme: PER over 0-2, PER touching it at 3, LOC over 5-6.
 WRITTEN = {
@@ -159,3 +170,74 @@ def test_names():
         convert_scheme(["NOUN"], "none", "BIO")
     with pytest.raises(ValueError, match=r"only for reading"):
         convert_scheme(["B-X"], "BIO", "IOB")
+
+
+# === Malformed tags in files ===
+
+CONLLU = "\t".join(["{}", "x", "_", "{}"]) + "\t_" * 6
+
+
+@pytest.mark.parametrize(
+    ("tags", "line", "message"),
+    [
+        (["B-PER", "FOO", "O"], 2, "only O and tags with a prefix, such as B-PER, got 'FOO' for"),
+        (["B-PER", "O", "B-"], 3, "only O and tags with a prefix, such as B-LABEL, got 'B-' for"),
+        (["O", "I-", "O"], 2, "such as I-LABEL, got 'I-' for token 2"),
+        (["NOUN", "B-", "VERB"], 2, "such as B-LABEL, got 'B-' for token 2"),
+        (["B-PER", "I-LOC", "E-PER"], 2, "got 'B-PER' before token 2"),
+        (["B-PER", "o", "O"], 2, "got 'o' for token 2"),
+    ],
+)
+def test_a_malformed_tag_names_its_file_and_line(tmp_path, tags, line, message):
+    path = tmp_path / "my.conll"
+    path.write_text("\n\na O\n\n" + "".join(f"x {tag}\n" for tag in tags))
+    sentences = parse_conll(path)
+    for find in (lambda: infer_scheme(sentences, path), lambda: parse_conll(path, scheme="BIO")):
+        with pytest.raises(DataError, match=message) as caught:
+            find()
+        assert (caught.value.line, caught.value.path) == (line + 4, path)
+        assert f"my.conll, line {line + 4}: expected" in str(caught.value)
+
+
+def test_in_conllu_the_line_counts_rows_that_are_no_words(tmp_path):
+    path = tmp_path / "my.conllu"
+    rows = [CONLLU.format("1", "B-PER"), CONLLU.format("2-3", "_"), CONLLU.format("2", "O")]
+    rows += [CONLLU.format("2.1", "_"), CONLLU.format("3", "FOO")]
+    path.write_text("# a = b\n" + "\n".join(rows))
+    (sentence,) = parse_conllu(path)
+    assert [sentence.line_of(i) for i in range(3)] == [2, 4, 6]
+    for find in (
+        lambda: infer_scheme([sentence], path),
+        lambda: load_sentences(path, scheme="BIO"),
+        lambda: check_tag_forms([sentence], "BIO", path),
+    ):
+        with pytest.raises(DataError, match=r"my.conllu, line 6: expected .*got 'FOO'"):
+            find()
+
+
+def test_check_tag_forms_takes_the_order_as_it_is():
+    check_tag_forms([TaggedSentence(["a", "b"], ["O", "I-PER"])], "BIO")
+    check_tag_forms([TaggedSentence(["a"], ["FOO"])], "none")
+    for tag in ("FOO", "B-", "S-PER", "b-PER", "-PER"):
+        with pytest.raises(DataError, match=rf"a tag of scheme BIO .*got '{tag}' for token 1 in s"):
+            check_tag_forms([TaggedSentence(["a"], [tag])], "bio")
+
+
+@pytest.mark.parametrize("name", ["tokens", "tags"])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ("ab", TypeError),
+        (None, TypeError),
+        (3, TypeError),
+        (["a", None], TypeError),
+        (["a", b"b"], TypeError),
+        (["a", np.int64(1)], TypeError),
+        (["a", "\ud800"], ValueError),
+        (["a", ""], ValueError),
+    ],
+)
+def test_what_is_no_text_in_a_sentence_is_refused_by_name(name, wrong, error):
+    with pytest.raises(error, match=rf"{name} must "):
+        TaggedSentence(**{"tokens": ["a", "b"], "tags": ["O", "O"], name: wrong})
+    assert TaggedSentence(np.array(["a"]), np.array(["O"])).tokens == ("a",)
