@@ -35,6 +35,7 @@ from training.common import (
     load_parts,
     tenth_held_out,
 )
+from training.data_flags import naming_flags
 from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
@@ -150,6 +151,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         """
         source = config.data or DEFAULT_DATA
 
+        @naming_flags(config, {"text": "text_column", "label": "label_column"})
         def load(name: str, split: str) -> list[LabelledText]:
             return load_texts(
                 data_path(name), split=split, text=config.text_column, label=config.label_column

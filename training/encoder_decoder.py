@@ -30,6 +30,7 @@ from training.common import (
     flag,
     held_out,
 )
+from training.data_flags import naming_flags
 from training.script import Plan, Script
 
 DEFAULT_DATA = "builtin:dates"
@@ -58,6 +59,9 @@ class EncoderDecoderConfig(TrainingConfig):
     )
     target_unit: str | None = flag(
         None, "what texts are written in; characters for dates, else words", choices=UNITS
+    )
+    header: bool | None = flag(
+        None, "whether the first line of a file of columns names them; by what it says by default"
     )
     attention: str = flag("multiplicative", "how to look back at the source", choices=ATTENTIONS)
     cell: str = flag(
@@ -128,6 +132,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         source = config.data or DEFAULT_DATA
         builtin = source.startswith("builtin:")
 
+        @naming_flags(config)
         def load(name: str, target: str | None, split: str) -> list[TextPair]:
             return load_pairs(
                 data_path(name),
@@ -135,6 +140,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
                 split=split,
                 source_column=config.source_column,
                 target_column=config.target_column,
+                header=config.header,
             )
 
         for part, text, target in (

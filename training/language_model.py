@@ -34,6 +34,7 @@ from training.common import (
     held_out,
     load_parts,
 )
+from training.data_flags import naming_flags
 from training.language_plots import accuracy_by_distance
 from training.script import Plan, Script
 
@@ -151,6 +152,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             texts = {split: [row.text for row in part] for split, part in rows.items()}
             return LanguageData(**texts, source=source, sentences=rows)
 
+        @naming_flags(config)
         def load(name: str, split: str) -> list[str]:
             return load_running_texts(data_path(name), split=split, by_line=config.by_line)
 

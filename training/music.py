@@ -35,6 +35,7 @@ from training.common import (
     flag,
     held_out,
 )
+from training.data_flags import naming_flags
 from training.script import Plan, Script
 
 # At most so many training pieces are measured at the end: the figure only shows overfitting.
@@ -103,6 +104,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
             raise UsageError("--bidirectional: a model that reads from both ends foresees nothing.")
         source = config.data or default_data()
 
+        @naming_flags(config)
         def load(name: str, split: str) -> list[np.ndarray]:
             rolls = load_piano_rolls(
                 data_path(name), split=split, frames_per_beat=config.frames_per_beat
@@ -110,12 +112,13 @@ class MusicScript(Script[MusicConfig, MusicData]):
             # A single frame has nothing to foresee.
             return [roll for roll in rolls if len(roll) > 1]
 
-        splits = piano_roll_splits(data_path(source))
+        splits_of = naming_flags(config)(piano_roll_splits)
+        splits = splits_of(data_path(source))
         rows = load(source, "train")
         parts: dict[str, list[np.ndarray]] = {}
         for split, given in (("validation", config.validation), ("test", config.test)):
             if given:
-                own = piano_roll_splits(data_path(given))
+                own = splits_of(data_path(given))
                 # A file of its own may call its only part by any name.
                 parts[split] = load(given, split if split in own or not own else own[0])
             else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kerasrnn.data.files import read_arrays
 from kerasrnn.zoo.files import replacing_file
 from training.common import UsageError
 
@@ -96,12 +96,12 @@ class SoftLabels:
             UsageError: if there is no such file or it is another.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                lines = file["texts"].tobytes().decode().split("\n")
-                labels = file["labels"].tobytes().decode().split("\n")
-                rows = file["probabilities"].astype(np.float32)
-                words = bool(file["words"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path)
+            lines = arrays["texts"].tobytes().decode().split("\n")
+            labels = arrays["labels"].tobytes().decode().split("\n")
+            rows = arrays["probabilities"].astype(np.float32)
+            words = bool(arrays["words"])
+        except (ValueError, KeyError) as error:
             raise UsageError(
                 f"{path} is no file of soft labels, as python -m training.teacher writes: {error}"
             ) from error

@@ -35,6 +35,7 @@ from training.common import (
     load_parts,
     tenth_held_out,
 )
+from training.data_flags import naming_flags
 from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
@@ -154,10 +155,16 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         source = config.data or DEFAULT_DATA
         column = config.column
         scheme = config.scheme
-        if scheme is None:
-            raw = load_sentences(data_path(source), column=column)
-            scheme = "none" if infer_scheme(raw, source) == "none" else "BIO"
 
+        @naming_flags(config)
+        def inferred(name: str) -> str:
+            raw = load_sentences(data_path(name), column=column)
+            return "none" if infer_scheme(raw, name) == "none" else "BIO"
+
+        if scheme is None:
+            scheme = inferred(source)
+
+        @naming_flags(config)
         def load(name: str, split: str) -> list[TaggedSentence]:
             wanted = None if scheme == "none" else scheme
             return load_sentences(data_path(name), split=split, column=column, scheme=wanted)

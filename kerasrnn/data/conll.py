@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from kerasrnn.data.errors import DataError, quote
 from kerasrnn.data.files import read_lines
 from kerasrnn.data.schemes import convert_scheme, first_fault, infer, scheme_by_name
 from kerasrnn.data.sentences import TaggedSentence, check_not_empty, tag_error
+from kerasrnn.data.sniffing import is_header_of_tags, refuse_json, separators
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,6 +39,8 @@ def parse_conll(
     A line that is empty or white space only ends a sentence, and so does one whose token is
     `-DOCSTART-`, which is left out. Several such lines in a row, or none at the file's end, make no
     empty sentence.
+
+    A first row such as `token` and `tag`, which names the columns, is left out with a warning.
 
     Comments stand before the first token of a sentence. `# key = value` goes into the sentence's
     `metadata`. As tokens can be `#` too, a line is a comment only if it starts with `#` and a blank
@@ -81,8 +85,10 @@ def parse_conll(
     if scheme == "IOB":
         raise ValueError("scheme 'IOB' is only for reading. Expected BIO or IOB1.")
     lines = read_lines(path)
+    refuse_json(path, lines, "a token and its tag in each line")
     columns = _Columns.of(path, lines, separator, token_column, tag_column)
     sentences = _sentences(path, lines, columns, label_key)
+    sentences = _without_header(path, sentences)
     check_not_empty(sentences, path)
     return in_scheme(sentences, scheme, source_scheme, path)
 
@@ -244,6 +250,7 @@ class _Columns:
                 expected=f"at least {needed} columns {columns.between}, "
                 f"for token_column={token} and tag_column={tag}",
                 got=f"{len(fields)}: {quote(first[1])}",
+                hint=separators(first[1], columns.separator or "\t"),
             )
         token, tag = token % len(fields), tag % len(fields)
         if token == tag:
@@ -325,6 +332,28 @@ def _sentences(
         tags.append(tag)
     close(len(lines) + 1)
     return sentences
+
+
+def _without_header(
+    path: str | os.PathLike[str], sentences: list[TaggedSentence]
+) -> list[TaggedSentence]:
+    """The sentences without a first row that names the columns."""
+    if not sentences:
+        return sentences
+    first, *others = sentences
+    token, tag = first.tokens[0], first.tags[0]
+    once = tag not in first.tags[1:] and not any(tag in sentence.tags for sentence in others)
+    if not (once and is_header_of_tags(token, tag)):
+        return sentences
+    warnings.warn(
+        f"{os.fspath(path)}, line {first.line}: '{token}' with '{tag}' is taken for the names of "
+        "the columns and left out.",
+        stacklevel=3,
+    )
+    if len(first) == 1:
+        return others
+    line = first.line_of(1)
+    return [replace(first, tokens=first.tokens[1:], tags=first.tags[1:], line=line), *others]
 
 
 def _token_and_tag(

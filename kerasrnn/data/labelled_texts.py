@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, check_strings, quote
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -23,7 +23,8 @@ class LabelledText:
         line: the line of the file in which it begins, counted from 1, or None. Not compared.
 
     Raises:
-        ValueError: the label is empty.
+        TypeError: the text or the label is no string.
+        ValueError: the label is empty, or one of them is no valid Unicode.
 
     Example:
 
@@ -37,6 +38,8 @@ class LabelledText:
     line: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("text", "label"):
+            check_strings([getattr(self, name)], name)
         if not self.label:
             raise ValueError(f"label must not be empty, got one for the text {quote(self.text)}.")
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from kerasrnn.data.dates import parse_dates
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, quote, shown
 from kerasrnn.data.files import read_lines, source_name
+from kerasrnn.data.sniffing import is_header_of_pairs, refuse_json, separators
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,7 +40,11 @@ class TextPair(NamedTuple):
 
 
 def parse_pairs(
-    path: str | os.PathLike[str], *, source_column: int = 0, target_column: int = 1
+    path: str | os.PathLike[str],
+    *,
+    source_column: int = 0,
+    target_column: int = 1,
+    header: bool | None = None,
 ) -> list[TextPair]:
     """Read a file with a pair in each line, its columns separated by tabs.
 
@@ -46,6 +55,9 @@ def parse_pairs(
         path: the file, UTF-8, compressed with gzip or not.
         source_column: the column with the text to read, counted from 0.
         target_column: the column with the text to write.
+        header: whether the first line names the columns and is left out. None finds out: where it
+            has names that such columns have, `source` and `target` or `en` and `fr`, it is left out
+            with a warning.
 
     Returns:
         The pairs in the order of the file, at least one.
@@ -64,13 +76,18 @@ def parse_pairs(
     [TextPair(source='Go.', target='Va !'), TextPair(source='Hi.', target='Salut.')]
     """
     for name, column in (("source_column", source_column), ("target_column", target_column)):
-        if not isinstance(column, int) or isinstance(column, bool) or column < 0:
-            raise ValueError(f"{name} must be a number, counted from 0, got {column!r}.")
+        if isinstance(column, bool | np.bool_) or not isinstance(column, Integral) or column < 0:
+            raise ValueError(
+                f"{name} must be a number, counted from 0, got {shown(column)} "
+                f"({type(column).__name__})."
+            )
     if source_column == target_column:
         raise ValueError(f"source_column and target_column must differ, both are {source_column}.")
     needed = 1 + max(source_column, target_column)
-    pairs = []
-    for number, line in enumerate(read_lines(path), 1):
+    pairs: list[TextPair] = []
+    begun, lines = False, read_lines(path)
+    refuse_json(path, lines, f"{needed} columns separated by tabs")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         columns = line.split("\t")
@@ -80,8 +97,19 @@ def parse_pairs(
                 number,
                 expected=f"at least {needed} columns separated by tabs",
                 got=f"{len(columns)}: {quote(line)}",
+                hint=separators(line, "\t"),
             )
-        pairs.append(TextPair(columns[source_column].strip(), columns[target_column].strip()))
+        pair = TextPair(columns[source_column].strip(), columns[target_column].strip())
+        if header is not False and not begun and (header or is_header_of_pairs(*pair)):
+            if header is None:
+                warnings.warn(
+                    f"{os.fspath(path)}, line {number}: {quote(' | '.join(pair))} is taken for the "
+                    "names of the columns and left out. `header=False` takes it for a pair.",
+                    stacklevel=2,
+                )
+        else:
+            pairs.append(pair)
+        begun = True
     return _filled(pairs, path)
 
 
@@ -130,6 +158,7 @@ def load_pairs(
     split: str = "train",
     source_column: int = 0,
     target_column: int = 1,
+    header: bool | None = None,
 ) -> list[TextPair]:
     """Read pairs of texts from a file, two files, or what comes with the package.
 
@@ -142,6 +171,7 @@ def load_pairs(
         split: `train`, `validation` or `test`, for `builtin:dates`. A file is all of one split.
         source_column: the column with the text to read, counted from 0.
         target_column: the column with the text to write.
+        header: whether the first line of a file of columns names them (`parse_pairs`).
 
     Returns:
         The pairs in their order, at least one.
@@ -175,7 +205,9 @@ def load_pairs(
         )
     if target is not None:
         return parse_aligned(source, target)
-    return parse_pairs(source, source_column=source_column, target_column=target_column)
+    return parse_pairs(
+        source, source_column=source_column, target_column=target_column, header=header
+    )
 
 
 def read_pairs(
@@ -185,6 +217,7 @@ def read_pairs(
     split: str = "train",
     source_column: int = 0,
     target_column: int = 1,
+    header: bool | None = None,
 ) -> tf.data.Dataset:
     """Read pairs of texts as a dataset.
 
@@ -194,6 +227,7 @@ def read_pairs(
         split: `train`, `validation` or `test`, for `builtin:dates`.
         source_column: the column with the text to read.
         target_column: the column with the text to write.
+        header: whether the first line names the columns.
 
     Returns:
         Elements `{"source": (), "target": ()}` of strings.
@@ -213,7 +247,12 @@ def read_pairs(
     import tensorflow as tf
 
     pairs = load_pairs(
-        source, target, split=split, source_column=source_column, target_column=target_column
+        source,
+        target,
+        split=split,
+        source_column=source_column,
+        target_column=target_column,
+        header=header,
     )
     columns = {"source": [p.source for p in pairs], "target": [p.target for p in pairs]}
     return tf.data.Dataset.from_tensor_slices(columns)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import operator
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import ColumnError, DataError, quote
 from kerasrnn.data.files import read_lines
 from kerasrnn.data.labelled_texts import LabelledText
+from kerasrnn.data.sniffing import refuse_json, separators
 
 # What such columns are called in data sets that are often used.
 TEXT_COLUMNS = ("text", "sentence", "review", "question", "phrase", "content", "document", "title")
@@ -45,9 +47,9 @@ def parse_table(
         The texts in the order of the file, at least one, with spaces at their ends taken off.
 
     Raises:
-        DataError: the file cannot be read, has no rows, a row with too few or too many fields, a
-            quote that is never closed, or a text or label that is empty. It names the file, the
-            line, what was expected and what came.
+        DataError: the file cannot be read, is JSON, has one column, no header, no rows, a row with
+            too few or too many fields, a quote that is never closed, or a text or label that is
+            empty. It names the file, the line, what was expected and what came.
         ValueError: there is no such column, or none of the usual names; the header's are named.
 
     Example:
@@ -60,8 +62,17 @@ def parse_table(
     [LabelledText(text='Moving, and funny', label='5'), LabelledText(text='Dull', label='1')]
     """
     rows = _rows(Path(path))
-    _, header = next(rows)
+    begin, header = next(rows)
     header = [name.strip() for name in header]
+    if len(header) == 1:
+        comma, name = (",", "commas") if _is_csv(path) else ("\t", "tabs")
+        raise DataError.at(
+            path,
+            begin,
+            expected=f"a header of two names or more, separated by {name}",
+            got=quote(header[0]),
+            hint=separators(header[0], comma),
+        )
     text_column, label_column = _columns(path, header, text, label)
     texts = []
     for line, fields in rows:
@@ -86,6 +97,15 @@ def parse_table(
         texts.append(LabelledText(fields[text_column].strip(), fields[label_column].strip(), line))
     if not texts:
         raise DataError.at(path, None, expected="a row behind the header", got="none")
+    unnamed = text is not None and label is not None and not {text, label} & set(header)
+    if unnamed and header[label_column] in {row.label for row in texts}:
+        raise DataError.at(
+            path,
+            begin,
+            expected="a header",
+            got=f"what may be a row, {quote(' | '.join(header))}: others have its label",
+            hint="Put a line with the names of the columns before it.",
+        )
     return texts
 
 
@@ -96,6 +116,7 @@ def _is_csv(path: str | os.PathLike[str]) -> bool:
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The line in which each row begins, and its fields; empty lines are left out."""
     lines = read_lines(path)
+    refuse_json(path, lines, "a table with a header of columns")
     if not _is_csv(path):
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -135,6 +156,7 @@ def _columns(
         )
     text_column = _column(path, header, "text", text, TEXT_COLUMNS)
     label_column = _column(path, header, "label", label, LABEL_COLUMNS)
+    nameless = text_column is None and label_column is None
     if len(header) == 2:
         if text_column is None and label_column is not None:
             text_column = 1 - label_column
@@ -142,15 +164,20 @@ def _columns(
             label_column = 1 - text_column
     for name, column in (("text", text_column), ("label", label_column)):
         if column is None:
-            raise ValueError(
+            names = ", ".join(map(quote, header)) if nameless else ", ".join(header)
+            raise ColumnError(
                 f"The {name} column of {os.fspath(path)} must be named with `{name}`. "
-                f"Expected one of {', '.join(header)}."
+                f"Expected one of {names}."
+                + " If these are no names, put a line with names, such as text and label, before."
+                * nameless,
+                path=path,
             )
     assert text_column is not None and label_column is not None
     if text_column == label_column:
-        raise ValueError(
+        raise ColumnError(
             f"The columns of texts and labels of {os.fspath(path)} must be two. "
-            f"Received {header[text_column]!r} for both."
+            f"Received {header[text_column]!r} for both.",
+            path=path,
         )
     return text_column, label_column
 
@@ -168,12 +195,14 @@ def _column(
     if isinstance(wanted, str) and wanted in header:
         return header.index(wanted)
     try:
-        number = int(wanted)  # a command line gives numbers as text
-    except ValueError:
+        # A command line gives numbers as text.
+        number = int(wanted) if isinstance(wanted, str) else operator.index(wanted)
+    except (ValueError, TypeError):
         number = len(header)
     if not -len(header) <= number < len(header):
-        raise ValueError(
+        raise ColumnError(
             f"Unknown {argument} column {wanted!r} of {os.fspath(path)}. "
-            f"Expected one of {', '.join(header)}, or a number from 0 to {len(header) - 1}."
+            f"Expected one of {', '.join(header)}, or a number from 0 to {len(header) - 1}.",
+            path=path,
         )
     return number % len(header)

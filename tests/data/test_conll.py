@@ -310,3 +310,38 @@ def test_real_intents():
     assert len({s.label for s in snips}) == 7
     assert None not in {s.label for s in snips}
     assert sum(s.label == "AddToPlaylist" for s in snips) == 1942
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Rome,B-LOC\nfell,O\n", r"line 1: expected at least 2 columns .*Commas seem to separate"),
+        (
+            '{"tokens": ["Rome"], "tags": ["O"]}\n',
+            r"line 1: expected a token and its .*, got JSON: ",
+        ),
+        ('{"a": 1}\n{"a": 1}\n', r"got JSON Lines: "),
+        ('[\n {"tokens": ["Rome"]}\n]\n', r"got JSON: "),
+    ],
+)
+def test_other_formats_are_named(tmp_path, content, message):
+    (tmp_path / "a.conll").write_text(content)
+    with pytest.raises(DataError, match=message):
+        parse_conll(tmp_path / "a.conll")
+
+
+def test_brackets_are_tokens_too(tmp_path):
+    (tmp_path / "a.conll").write_text("[ O\n1 O\n] O\n\n{ O\n} O\n")
+    assert [s.tokens for s in parse_conll(tmp_path / "a.conll")] == [("[", "1", "]"), ("{", "}")]
+
+
+def test_the_names_of_columns_are_no_token(tmp_path):
+    path = tmp_path / "a.conll"
+    for header in ("token\ttag\n", "Word\tNER\n\n"):
+        path.write_text(header + "Rome\tB-LOC\nfell\tO\n\nword\tO\n")
+        with pytest.warns(UserWarning, match=r"a.conll, line 1: .* is taken for the names of the"):
+            first, second = parse_conll(path, scheme="BIO")
+        assert (first.tokens, second.tokens) == (("Rome", "fell"), ("word",))
+        assert first.line_of(0) == 1 + header.count("\n")
+    path.write_text("word\tpos\nbare\tpos\n")
+    assert parse_conll(path)[0].tokens == ("word", "bare")

@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 
 from kerasrnn.data import DataError, TextPair, load_pairs, parse_aligned, parse_pairs, read_pairs
@@ -35,6 +36,59 @@ def test_columns_must_be_two_numbers(tmp_path):
         parse_pairs(file, source_column=-1)
     with pytest.raises(ValueError, match=r"must differ, both are 1"):
         parse_pairs(file, source_column=1)
+
+
+@pytest.mark.parametrize("column", [np.int64(1), np.uint8(1)])
+def test_numpy_integers_are_numbers(tmp_path, column):
+    file = write(tmp_path / "pairs.tsv", "Go.\tVa !\tby A\n")
+    assert parse_pairs(file, source_column=column, target_column=2) == [TextPair("Va !", "by A")]
+
+
+@pytest.mark.parametrize("column", [np.float32(1), 1.0, "1", None, True])
+def test_other_columns_are_refused_by_name(tmp_path, column):
+    file = write(tmp_path / "pairs.tsv", "Go.\tVa !\tby A\n")
+    with pytest.raises(ValueError, match=r"target_column must be a number, counted from 0, got"):
+        parse_pairs(file, target_column=column)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["source\ttarget", "en\tfr", "English\tFrench\tby", "\n\nEN_us\tpt-BR", "question\tanswer",
+     "source_text\ttarget text", "input\toutput", "src\ttrg", '"en"\t"de"'],
+)  # fmt: skip
+def test_a_header_is_no_pair(tmp_path, header):
+    file = write(tmp_path / "pairs.tsv", f"{header}\nGo.\tVa !\nen\tfr\n")
+    with pytest.warns(UserWarning, match=r"pairs.tsv, line \d: .* is taken for the names"):
+        pairs = load_pairs(file)
+    assert pairs == [TextPair("Go.", "Va !"), TextPair("en", "fr")]
+    assert len(load_pairs(file, header=False)) == 3
+    assert next(iter(read_pairs(file, header=True)))["source"] == "Go."
+
+
+@pytest.mark.parametrize(
+    "first", ["Go.\tVa !", "en\ten", "I\tje", "source\tla source", "dog\tHund"]
+)
+def test_a_pair_is_no_header(tmp_path, first):
+    file = write(tmp_path / "pairs.tsv", f"{first}\nHi.\tSalut.\n")
+    assert len(load_pairs(file)) == 2
+    assert load_pairs(file, header=True) == [TextPair("Hi.", "Salut.")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Go.;Va !\n", r"line 1: .* got 1: 'Go.;Va !'. Semicolons seem to separate its columns"),
+        ("Go.,Va !\n", r"Commas seem to separate its columns: put tabs in their place"),
+        (
+            '\n{"en": "Go.", "fr": "Va !"}\n{"en": "a"}\n',
+            r"line 2: .*separated by tabs, got JSON Li",
+        ),
+        ('[\n{"en": "Go.", "fr": "Va !"}\n]', r"line 1: .*separated by tabs, got JSON: '\['"),
+    ],
+)
+def test_other_formats_are_named(tmp_path, content, message):
+    with pytest.raises(DataError, match=message):
+        load_pairs(write(tmp_path / "pairs.tsv", content))
 
 
 def test_nothing_but_empty_texts(tmp_path):

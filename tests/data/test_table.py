@@ -1,5 +1,6 @@
 import gzip
 
+import numpy as np
 import pytest
 
 from kerasrnn.data import DataError, LabelledText, check_labels, parse_table, to_text_dataset
@@ -124,6 +125,56 @@ def test_real_files():
 def test_faults_are_named_with_their_line(write, name, content, message):
     with pytest.raises(DataError, match=message):
         parse_table(write(content, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            "text;label\nx;y\n",
+            r"a.csv, line 1: .*'text;label'. Semicolons .*put commas in",
+        ),
+        ("a.csv", "text\tlabel\nx\ty\n", r"Tabs seem to separate .*or name the file .tsv"),
+        ("a.tsv", "text,label\nx,y\n", r"Commas seem to separate .*name the file .csv"),
+        ("a.tsv", "text|label\nx|y\n", r"Bars seem to separate its columns: put tabs in their"),
+        ("a.tsv", "\ntext\nx\n", r"line 2: expected a header of two names or more.*got 'text'.$"),
+        ("a.csv", '[{"text": "x", "label": "y"}]', r"line 1: expected a table .*, got JSON: "),
+        ("a.csv", '{\n"text": ["x"]\n}', r"line 1: expected a table .*, got JSON: "),
+        ("a.tsv", '{"text": "x"}\n{"text": "y"}\n', r"a table .*, got JSON Lines: "),
+    ],
+)
+def test_other_formats_are_named_with_what_to_do(write, name, content, message):
+    with pytest.raises(DataError, match=message):
+        parse_table(write(content, name))
+
+
+def test_a_missing_header_is_named(write):
+    path = write("good film\tpos\nbad film\tneg\nnice\tpos\n")
+    with pytest.raises(DataError, match=r"one of 'good film', 'pos'. If these are no names, put a"):
+        parse_table(path)
+    for text, label in ((0, 1), ("0", "1"), (np.int64(0), -1)):
+        with pytest.raises(DataError, match=r"line 1: .*'good film | pos': others have its label"):
+            parse_table(path, text=text, label=label)
+    path = write("satz\tart\ngood film\tpos\nbad film\tneg\n")
+    assert len(parse_table(path, text=np.int64(0), label=1)) == 2
+
+
+@pytest.mark.parametrize("column", [1.0, np.float32(1), [1], b"label"])
+def test_a_column_that_is_no_column_is_named(write, column):
+    with pytest.raises(
+        ValueError, match=r"Unknown label column .* Expected one of text, label, or"
+    ):
+        parse_table(write("text\tlabel\nx\ty\n"), label=column)
+
+
+@pytest.mark.parametrize("name", ["text", "label"])
+@pytest.mark.parametrize("wrong", [None, 3, np.int64(1), np.float32(1), b"x", "\ud800"])
+def test_what_is_no_text_is_refused_by_name(name, wrong):
+    error = ValueError if isinstance(wrong, str) else TypeError
+    with pytest.raises(error, match=f"{name} must hold (strings|valid Unicode), got"):
+        LabelledText(**{"text": "x", "label": "y", name: wrong})
+    assert LabelledText(np.str_("x"), np.str_("y")) == LabelledText("x", "y")
 
 
 def test_a_missing_file_is_named(tmp_path):
