@@ -6,10 +6,11 @@ import os
 import re
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from kerasrnn.data.datasets import to_dataset
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, quote, shown
 from kerasrnn.data.files import read_lines
 from kerasrnn.data.schemes import convert_scheme, first_fault, infer, scheme_by_name
 from kerasrnn.data.sentences import TaggedSentence, check_not_empty, tag_error
@@ -78,8 +79,13 @@ def parse_conll(
     >>> [sentence.tags for sentence in parse_conll(path, scheme="BIO")]
     [('B-LOC', 'O'), ('O', 'O')]
     """
-    if separator == "":
-        raise ValueError("separator must not be an empty string. Expected a string or None.")
+    if separator == "" or not isinstance(separator, str | None):
+        raise ValueError(
+            f"separator must be a string that is not empty, or None, got {shown(separator)}."
+        )
+    for name, column in (("token_column", token_column), ("tag_column", tag_column)):
+        if not isinstance(column, Integral):
+            raise ValueError(f"{name} must be a whole number, got {shown(column)}.")
     scheme = scheme_by_name(scheme or "none")
     source_scheme = source_scheme and scheme_by_name(source_scheme, "source_scheme")
     if scheme == "IOB":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrnn.data.errors import DataError
+from kerasrnn.data.errors import DataError, check_instances, whole_number
 from kerasrnn.data.sentences import TaggedSentence
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def to_dataset(
         `"label": ()` where the sentences have one. Its cardinality is known.
 
     Raises:
+        TypeError: one of them is no sentence.
         DataError: there are no sentences, or some have a label and others none.
 
     Example:
@@ -44,6 +46,7 @@ def to_dataset(
     """
     import tensorflow as tf
 
+    sentences = check_instances(sentences, TaggedSentence, "sentences")
     if not sentences:
         raise DataError.at(source, None, expected="at least one sentence", got="none")
     lengths = [len(sentence) for sentence in sentences]
@@ -140,8 +143,9 @@ def bucketed_batches(
     _check_positive(batch_size=batch_size, max_buckets=max_buckets)
     if epochs is not None:
         _check_positive(epochs=epochs)
-    if epoch < 0:
-        raise ValueError(f"epoch must be 0 or more, got {epoch}.")
+    epoch = whole_number(epoch, "epoch", 0)
+    if shuffle_seed is not None and not isinstance(shuffle_seed, Integral):
+        raise ValueError(f"shuffle_seed must be a whole number or None, got {shuffle_seed!r}.")
     if not isinstance(dataset, tf.data.Dataset):
         dataset = to_dataset(dataset)
     rows = _in_memory(dataset, length_key)
@@ -321,5 +325,6 @@ def _order(
 
 def _check_positive(**arguments: int) -> None:
     for name, value in arguments.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")

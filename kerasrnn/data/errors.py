@@ -92,11 +92,36 @@ def whole_number(value: Any, argument: str, least: int) -> int:
     except TypeError:
         number = least - 1
     if number < least or isinstance(value, bool | np.bool_):
-        expected = "a positive integer" if least == 1 else f"a whole number from {least} on"
+        expected = "a positive integer" if least == 1 else f"{least} or more"
         raise ValueError(
             f"{argument} must be {expected}, got {shown(value)} ({type(value).__name__})."
         )
     return number
+
+
+def check_numbers(values: Any, argument: str) -> np.ndarray:
+    """Numbers as an array; None, text and rows of different lengths are refused by name."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument} must be an array of numbers: {error}") from error
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{argument} must be an array of numbers. Received: {shown(values)}")
+    return array
+
+
+def check_instances(items: Any, kind: type, argument: str) -> list[Any]:
+    """The items as a list, if each is of a class."""
+    if not isinstance(items, Iterable) or isinstance(items, str | bytes):
+        raise TypeError(f"{argument} must be a sequence of {kind.__name__}, got {shown(items)}.")
+    items = list(items)
+    for position, item in enumerate(items):
+        if not isinstance(item, kind):
+            raise TypeError(
+                f"{argument} must hold {kind.__name__}, got {shown(item)} "
+                f"({type(item).__name__}) at position {position}."
+            )
+    return items
 
 
 def check_strings(texts: Iterable[Any], argument: str) -> None:
@@ -107,9 +132,11 @@ def check_strings(texts: Iterable[Any], argument: str) -> None:
         argument: what an error calls them.
 
     Raises:
-        TypeError: one is no `str`.
+        TypeError: one is no `str`, or `texts` is none or one string.
         ValueError: one has a lone surrogate, which no file and no tensor can hold.
     """
+    if not isinstance(texts, Iterable) or isinstance(texts, str | bytes):
+        raise TypeError(f"{argument} must be a sequence of strings, got {shown(texts)}.")
     texts = list(texts)
     try:
         "".join(texts).encode()

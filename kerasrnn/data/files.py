@@ -178,6 +178,7 @@ def check_held(source: str | os.PathLike[str], wanted: int) -> None:
 
 
 def _regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    path = source_name(path, "path")  # a number would be an open file's
     try:
         # Looked at first: to open a pipe is to wait for its writer.
         kind = stat.S_IFMT(os.stat(path).st_mode)

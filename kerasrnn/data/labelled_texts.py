@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kerasrnn.data.errors import DataError, check_strings, quote
+from kerasrnn.data.errors import DataError, check_instances, check_strings, quote
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -68,7 +68,7 @@ def check_labels(
     kerasrnn.data.errors.DataError: dev.tsv: expected a label seen in training, one of negative, positive, got 'neutral' for text 1, 'fine'.
     """  # noqa: E501
     known = frozenset(known_labels)
-    for number, text in enumerate(texts, 1):
+    for number, text in enumerate(check_instances(texts, LabelledText, "texts"), 1):
         if text.label not in known:
             raise DataError.at(
                 source,
@@ -103,6 +103,7 @@ def to_text_dataset(
     """
     import tensorflow as tf
 
+    texts = check_instances(texts, LabelledText, "texts")
     if not texts:
         raise DataError.at(source, None, expected="at least one text", got="none")
     columns = {"text": [text.text for text in texts], "label": [text.label for text in texts]}

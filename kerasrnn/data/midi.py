@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 
-from kerasrnn.data.errors import DataError
+from kerasrnn.data.errors import DataError, check_numbers, shown, whole_number
 from kerasrnn.data.extras import require
 from kerasrnn.data.files import check_size, read_bytes
 from kerasrnn.data.midi_events import MidiFault, read_header, read_keys
@@ -39,6 +40,7 @@ def parse_midi(path: str | os.PathLike[str], *, frames_per_beat: int = 2) -> np.
     Raises:
         DataError: the file cannot be read, has no notes, or asks for far more frames than a file of
             its size has reason to (`kerasrnn.data.files`).
+        ValueError: `frames_per_beat` is no positive integer.
 
     Example:
 
@@ -47,6 +49,7 @@ def parse_midi(path: str | os.PathLike[str], *, frames_per_beat: int = 2) -> np.
     >>> chords_of_roll(parse_midi("piece.mid"))
     [[60, 64], [60], [], [62]]
     """
+    frames_per_beat = whole_number(frames_per_beat, "frames_per_beat", 1)
     data = read_bytes(path)
     try:
         header = read_header(data)
@@ -147,7 +150,8 @@ def write_midi(
     >>> write_midi("scale.mid", np.eye(88)[39:52], tempo=120)
     """
     mido = require("mido", "training", "Writing MIDI files")
-    sounding = np.asarray(roll) > 0.5
+    array = check_numbers(roll, "`roll`")
+    sounding = array > 0.5
     if sounding.ndim != 2 or sounding.shape[1] != KEYS:
         raise ValueError(f"`roll` must have the shape (time, {KEYS}). Received: {sounding.shape}")
     for name, value, low, high in (
@@ -156,8 +160,9 @@ def write_midi(
         ("frames_per_beat", frames_per_beat, 1, _TICKS_PER_BEAT),
         ("tempo", tempo, 4, 1000),  # what a MIDI file can say
     ):
-        if not low <= value <= high:
-            raise ValueError(f"`{name}` must lie from {low} to {high}. Received: {value!r}")
+        kind = Integral if name in ("velocity", "program") else Real
+        if not isinstance(value, kind) or not low <= value <= high:
+            raise ValueError(f"`{name}` must lie from {low} to {high}. Received: {shown(value)}")
     silent = np.zeros((1, KEYS), bool)
     changes = np.diff(np.concatenate([silent, sounding, silent]).astype(np.int8), axis=0)
     track = mido.MidiTrack()

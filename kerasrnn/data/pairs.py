@@ -191,6 +191,7 @@ def load_pairs(
     ValueError: Unknown source 'builtin:date'. Expected builtin:dates, builtin:dates/LOCALES, or the path of a file with a pair in each line or of two line-aligned files (each also .gz).
     """  # noqa: E501
     name = source_name(source)
+    target = None if target is None else source_name(target, "target")
     base, _, locales = name.partition("/")
     if base == DATES:
         if target is not None:

@@ -400,7 +400,10 @@ def check_roll(
     ...
     kerasrnn.data.errors.DataError: A piano roll must have the shape (time, 88), with at least one frame. Received: (1, 87)
     """  # noqa: E501
-    array = np.asarray(roll)
+    try:
+        array = np.asarray(roll)
+    except (TypeError, ValueError) as error:  # rows of different lengths
+        raise DataError(f"{where} must be an array (time, 88): {error}", path=path) from error
     if array.ndim != 2 or array.shape[1] != 88 or len(array) == 0:
         raise DataError(
             f"{where} must have the shape (time, 88), with at least one frame. "

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from kerasrnn.data.errors import check_numbers
+
 LOWEST_PITCH = 21  # A0
 HIGHEST_PITCH = 108  # C8
 KEYS = HIGHEST_PITCH - LOWEST_PITCH + 1
 
+_PITCHES = range(LOWEST_PITCH, HIGHEST_PITCH + 1)
 _NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 
@@ -23,7 +26,8 @@ def roll_of_chords(chords: Sequence[Iterable[int]]) -> np.ndarray:
         Zeros and ones, uint8 `(time, 88)`.
 
     Raises:
-        ValueError: a pitch lies outside of the piano.
+        TypeError: a frame is no list.
+        ValueError: a pitch is no whole number or lies outside of the piano.
 
     Example:
 
@@ -31,15 +35,22 @@ def roll_of_chords(chords: Sequence[Iterable[int]]) -> np.ndarray:
     >>> chords_of_roll(roll_of_chords([[60, 64, 67], []]))
     [[60, 64, 67], []]
     """
+    try:
+        chords = [list(chord) for chord in chords]
+    except TypeError as error:
+        raise TypeError(
+            f"`chords` must hold the pitches of each frame. Received: {chords!r:.80}"
+        ) from error
     roll = np.zeros((len(chords), KEYS), np.uint8)
     for frame, chord in enumerate(chords):
         for pitch in chord:
-            if not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
+            # 60.0 is in the range; None, 60.5 and True are not.
+            if isinstance(pitch, bool | np.bool_) or pitch not in _PITCHES:
                 raise ValueError(
-                    f"Pitches must lie from {LOWEST_PITCH} to {HIGHEST_PITCH}. "
-                    f"Received: {pitch} in frame {frame + 1}"
+                    f"Pitches must be whole numbers from {LOWEST_PITCH} to {HIGHEST_PITCH}. "
+                    f"Received: {pitch!r} in frame {frame + 1}"
                 )
-            roll[frame, pitch - LOWEST_PITCH] = 1
+            roll[frame, int(pitch) - LOWEST_PITCH] = 1
     return roll
 
 
@@ -61,7 +72,7 @@ def chords_of_roll(roll: np.ndarray) -> list[list[int]]:
     """
     return [
         [int(key) + LOWEST_PITCH for key in np.nonzero(frame > 0.5)[0]]
-        for frame in np.asarray(roll)
+        for frame in check_numbers(roll, "`roll`")
     ]
 
 

@@ -16,7 +16,7 @@ Tokens outside every entity are tagged `O`.
 import os
 from collections.abc import Iterable, Sequence
 
-from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.errors import DataError, check_strings, quote
 from kerasrnn.data.sentences import TaggedSentence, tag_error
 
 SCHEMES = ("BIO", "BIOES", "BILOU", "IO", "IOB1", "IOB", "none")
@@ -78,6 +78,7 @@ def check_scheme(tags: Sequence[str], scheme: str) -> None:
     ...
     kerasrnn.data.errors.DataError: Expected B-PER or I-PER before I-PER in scheme BIO, got 'O' before token 2.
     """  # noqa: E501
+    check_strings(tags, "tags")
     fault = first_fault(tags, scheme_by_name(scheme))
     if fault:
         _, expected, got = fault
@@ -115,6 +116,9 @@ def infer_scheme(
     'none'
     """
     sentences = list(sentences)
+    for sentence in sentences:
+        if not isinstance(sentence, TaggedSentence):
+            check_strings(sentence, "the tags of a sentence")
     inferred, fault = infer([getattr(sentence, "tags", sentence) for sentence in sentences])
     if fault:
         number, position, expected, got = fault

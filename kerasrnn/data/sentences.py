@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kerasrnn.data.errors import DataError, check_strings, quote, shown
+from kerasrnn.data.errors import DataError, check_instances, check_strings, quote
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,7 @@ class TaggedSentence:
 
     def __post_init__(self) -> None:
         for name, texts in (("tokens", self.tokens), ("tags", self.tags)):
-            if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-                raise TypeError(
-                    f"{name} must be a sequence of strings, got {shown(texts)} "
-                    f"({type(texts).__name__})."
-                )
+            check_strings(texts, name)
         # Lists are welcome; what is kept can be compared and hashed.
         object.__setattr__(self, "tokens", tuple(self.tokens))
         object.__setattr__(self, "tags", tuple(self.tags))
@@ -67,7 +63,6 @@ class TaggedSentence:
                 f"got {len(self.spaces)}."
             )
         for name, texts in (("tokens", self.tokens), ("tags", self.tags)):
-            check_strings(texts, name)
             if "" in texts:
                 raise ValueError(
                     f"{name} must not be empty strings (they stand for padding), "
@@ -151,7 +146,7 @@ def check_tags(
     kerasrnn.data.errors.DataError: dev.conll: expected a tag seen in training, one of B-PER, O, got 'B-LOC' for token 1, 'Rome', of sentence 1.
     """  # noqa: E501
     known = frozenset(known_tags)
-    for number, sentence in enumerate(sentences, 1):
+    for number, sentence in enumerate(check_instances(sentences, TaggedSentence, "sentences"), 1):
         if known.issuperset(sentence.tags):
             continue
         position = next(i for i, tag in enumerate(sentence.tags) if tag not in known)

@@ -1,5 +1,6 @@
 """One name for every source of sentences."""
 
+import operator
 import os
 from pathlib import Path
 
@@ -88,8 +89,8 @@ def _number(path: Path, column: str | int | None) -> int:
     if column is None:
         return -1
     try:
-        return int(column)
-    except ValueError:
+        return int(column) if isinstance(column, str) else operator.index(column)
+    except (ValueError, TypeError):
         raise ValueError(
             f"column of {path.name} must be a number, counted from 0 or backwards from -1, got "
             f"{column!r}. Only CoNLL-U files (.conllu) and TFDS have columns with names."

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasrnn.data.errors import ColumnError, DataError, quote
-from kerasrnn.data.files import read_lines
+from kerasrnn.data.files import read_lines, source_name
 from kerasrnn.data.labelled_texts import LabelledText
 from kerasrnn.data.sniffing import refuse_json, separators
 
@@ -61,6 +61,7 @@ def parse_table(
     >>> parse_table(path, label="stars")
     [LabelledText(text='Moving, and funny', label='5'), LabelledText(text='Dull', label='1')]
     """
+    path = source_name(path, "path")
     rows = _rows(Path(path))
     begin, header = next(rows)
     header = [name.strip() for name in header]

@@ -104,8 +104,6 @@ def read_vectors(
     >>> matrix.tolist()[0], found.tolist()
     ([0.5, -1.5], [True, True, False])
     """
-    if isinstance(terms, str | bytes):
-        raise TypeError(f"terms must be a sequence of strings, got one string, {shown(terms)}.")
     check_strings(terms, "terms")
     package = package_of(source)
     if package is not None:

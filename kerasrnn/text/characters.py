@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.text.layer import TextLayer, map_to_rows, static_table
-from kerasrnn.text.term_files import check_terms, read_terms, write_terms
+from kerasrnn.text.term_files import check_counts, check_least, check_terms, read_terms, write_terms
 
 PADDING_ID = 0
 UNKNOWN_ID = 1
@@ -82,7 +82,8 @@ class CharacterIds(TextLayer):
             **kwargs: the constructor's other arguments.
 
         Raises:
-            ValueError: `min_count` is below 1.
+            TypeError: `counts` holds what is no string, or a count is no number.
+            ValueError: `min_count` is below 1 or no whole number, or a word is no valid Unicode.
 
         Example:
 
@@ -90,10 +91,9 @@ class CharacterIds(TextLayer):
         >>> CharacterIds.from_counts({"tea": 2, "cup": 1}, min_count=2).characters
         'aet'
         """
-        if min_count < 1:
-            raise ValueError(f"Argument 'min_count' must be at least 1. Received {min_count}.")
+        min_count = check_least(min_count, "min_count", 1)
         frequency: Counter[str] = Counter()
-        for word, count in Counter(counts).items():
+        for word, count in check_counts(counts, "counts").items():
             for character in word:
                 frequency[character] += count
         return cls(sorted(c for c, count in frequency.items() if count >= min_count), **kwargs)

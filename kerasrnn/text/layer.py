@@ -53,14 +53,41 @@ def as_strings(values: Any, argument: str) -> tf.Tensor | tf.RaggedTensor:
     return values
 
 
-def _convert(values: Any) -> tf.Tensor | tf.RaggedTensor:
+def _convert(values: Any, dtype: tf.DType | None = tf.string) -> tf.Tensor | tf.RaggedTensor:
     """Lists of rows become ragged only if their rows differ in length."""
     try:
-        return tf.convert_to_tensor(values, tf.string)
+        return tf.convert_to_tensor(values, dtype)
     except ValueError:
         if not isinstance(values, list | tuple):
             raise
-        return tf.ragged.constant(values, tf.string)
+        return tf.ragged.constant(values, dtype)
+
+
+def as_ids(values: Any, argument: str) -> tf.Tensor | tf.RaggedTensor:
+    """`values` as a tensor of integers, dense or ragged.
+
+    Args:
+        values: a tensor, a ragged tensor, an array, a number or nested lists of numbers, whose
+            rows may differ in length.
+        argument: the name an error gives to `values`.
+
+    Raises:
+        ValueError: `values` are not integers.
+    """
+    if not isinstance(values, tf.Tensor | tf.RaggedTensor):
+        try:
+            values = _convert(values, None if hasattr(values, "dtype") else tf.int32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Argument '{argument}' must hold integers: a tensor, dense or ragged, or nested "
+                f"lists. Received {values!r:.200}."
+            ) from error
+    if not values.dtype.is_integer:
+        raise ValueError(
+            f"Argument '{argument}' must hold integers. Received dtype {values.dtype.name}."
+        )
+    # Rows are gathered by no other kind of integer.
+    return values if values.dtype in (tf.int32, tf.int64) else tf.cast(values, tf.int64)
 
 
 def map_flat(function: Any, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor | tf.RaggedTensor:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrnn.text.layer import TextLayer, as_strings, map_flat, static_table
+from kerasrnn.text.layer import TextLayer, as_ids, as_strings, map_flat, static_table
 from kerasrnn.text.term_files import check_terms, read_terms, write_terms
 
 # The prefixes a label takes in each scheme.
@@ -93,9 +93,14 @@ class TagInventory(TextLayer):
         ('O', 'B-LOC', 'B-PER')
         """
         distinct: set[str] = set()
-        for item in tags:
-            distinct.update([item] if isinstance(item, str) else item)
-        return cls(sorted(distinct), scheme=scheme, **kwargs)
+        try:
+            for item in tags:
+                distinct.update([item] if isinstance(item, str | bytes) else item)
+        except TypeError as error:
+            raise TypeError(
+                f"Argument 'tags' must hold tags, or sequences of tags. Received {tags!r:.200}."
+            ) from error
+        return cls(sorted(check_terms(distinct, "tags")), scheme=scheme, **kwargs)
 
     @property
     def size(self) -> int:
@@ -172,10 +177,10 @@ class TagInventory(TextLayer):
             Strings of the same shape; the empty string for a negative id, which marks padding.
 
         Raises:
+            ValueError: `ids` are no integers.
             tf.errors.InvalidArgumentError: an id is not below `size`.
         """
-        if not isinstance(ids, tf.Tensor | tf.RaggedTensor):
-            ids = tf.convert_to_tensor(ids, tf.int32)
+        ids = as_ids(ids, "ids")
 
         def strings(values: tf.Tensor) -> tf.Tensor:
             top = tf.cast(self.size, values.dtype)

@@ -1,9 +1,13 @@
 """Lists of terms as text files: one term a line, UTF-8, readable and comparable line by line."""
 
+import operator
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {escaped[1]: plain for plain, escaped in _ESCAPES.items()}
@@ -23,6 +27,10 @@ def check_terms(terms: Iterable[str], argument: str) -> list[str]:
     if isinstance(terms, str | bytes):
         raise TypeError(
             f"Argument '{argument}' must be a sequence of strings. Received one string, {terms!r}."
+        )
+    if not isinstance(terms, Iterable):
+        raise TypeError(
+            f"Argument '{argument}' must be a sequence of strings. Received {terms!r:.200}."
         )
     terms = list(terms)
     positions: dict[str, int] = {}
@@ -53,6 +61,104 @@ def check_terms(terms: Iterable[str], argument: str) -> list[str]:
     return terms
 
 
+def check_texts(texts: Any, argument: str) -> list[str]:
+    """The texts as a list, if each is a string of valid Unicode.
+
+    Args:
+        texts: the texts.
+        argument: the name an error gives to them.
+
+    Raises:
+        TypeError: `texts` is one string, cannot be iterated or holds what is no string.
+        ValueError: a text is no valid Unicode.
+    """
+    if isinstance(texts, str | bytes) or not hasattr(texts, "__iter__"):
+        raise TypeError(
+            f"Argument '{argument}' must be a sequence of strings. Received {texts!r:.200}."
+        )
+    texts = list(texts)
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"Argument '{argument}' must hold str. "
+                f"Received {text!r:.200} ({type(text).__name__}) at position {position}."
+            )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"Argument '{argument}' must hold valid Unicode. Received a lone surrogate, "
+                f"{text[error.start]!r}, in the text at position {position}."
+            ) from error
+    return texts
+
+
+def check_counts(counts: Any, argument: str) -> Counter[str]:
+    """How often each string occurs.
+
+    Args:
+        counts: strings to counts, or the strings themselves; UTF-8 as bytes is taken too.
+        argument: the name an error gives to `counts`.
+
+    Raises:
+        TypeError: something is no string, or a count is no number.
+        ValueError: a string is not valid Unicode.
+    """
+    try:
+        given = Counter(iter(counts) if not isinstance(counts, Mapping) else counts)
+    except TypeError as error:
+        raise TypeError(
+            f"Argument '{argument}' must hold strings, or map them to how often they occur. "
+            f"Received {counts!r:.200}."
+        ) from error
+    terms: Counter[str] = Counter()
+    for term, count in given.items():
+        if not isinstance(term, str | bytes):
+            raise TypeError(
+                f"Argument '{argument}' must hold str. Received {term!r:.200} "
+                f"({type(term).__name__})."
+            )
+        if not isinstance(count, Real):
+            raise TypeError(
+                f"Argument '{argument}' must map strings to numbers. Received {count!r:.200} for "
+                f"{term!r:.200}."
+            )
+        try:
+            text = term.decode() if isinstance(term, bytes) else term
+            text.encode()
+        except UnicodeError as error:
+            raise ValueError(
+                f"Argument '{argument}' must hold valid Unicode. Received {term!r:.200}."
+            ) from error
+        terms[text] += count
+    return terms
+
+
+def check_least(value: Any, argument: str, least: int, why: str = "") -> int:
+    """A whole number of any integer type, or an error that names the argument.
+
+    Args:
+        value: the number.
+        argument: the name an error gives to it.
+        least: the least allowed.
+        why: why so, for the error, after a comma.
+
+    Raises:
+        ValueError: it is no whole number, or is less.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise ValueError(
+            f"Argument '{argument}' must be a whole number. Received {value!r:.200}."
+        ) from error
+    if number < least:
+        raise ValueError(
+            f"Argument '{argument}' must be at least {least}{why}. Received {value!r}."
+        )
+    return number
+
+
 def write_terms(path: str | os.PathLike[str], terms: Iterable[str]) -> None:
     r"""Write one term a line; backslash, line feed and carriage return become `\\`, `\n`, `\r`.
 
@@ -69,10 +175,13 @@ def read_terms(path: str | os.PathLike[str]) -> list[str]:
     """Read what `write_terms` wrote. Lines may also end as on Windows.
 
     Raises:
-        ValueError: the file is not UTF-8, a line is empty or repeats an earlier one, or a
-            backslash starts no escape. The message names the file and the line.
+        ValueError: the path is that of a folder, a pipe or a device; the file is not UTF-8, a line
+            is empty or repeats an earlier one, or a backslash starts no escape. The message names
+            the file and the line.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: expected a file, got a folder, a pipe or a device.")
     lines = path.read_bytes().split(b"\n")
     if not lines[-1]:
         lines.pop()

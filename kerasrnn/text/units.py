@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.text.layer import TextLayer, as_strings, static_table
-from kerasrnn.text.term_files import check_terms
+from kerasrnn.text.term_files import check_least, check_terms, check_texts
 from kerasrnn.text.tokenizer import Tokenizer
 from kerasrnn.text.vocabulary import Vocabulary
 
@@ -131,20 +131,26 @@ class TextUnits(TextLayer):
         Returns:
             The layer. Words are in order of frequency, characters in that of their code points.
 
+        Raises:
+            TypeError: `texts` holds what is no string, or is one string.
+            ValueError: a number is too small or no whole number, or a text is no valid Unicode.
+
         Example:
 
         >>> from kerasrnn.text import TextUnits
         >>> TextUnits.from_texts(["abba", "cab"], min_count=2).terms
         ('a', 'b')
         """
-        if min_count < 1:
-            raise ValueError(f"`min_count` must be at least 1. Received: {min_count!r}")
+        min_count = check_least(min_count, "min_count", 1)
+        if max_terms is not None:
+            max_terms = check_least(max_terms, "max_terms", 0)
+        texts = check_texts(texts, "texts")
         if level == "bytes":
             return cls(None, level, lowercase, **kwargs)
         counts: Counter[str] = Counter()
         if level == "words":
             empty = cls([], "words", lowercase)
-            for part in in_parts(list(texts)):
+            for part in in_parts(texts):
                 words = empty.split(tf.constant(part, tf.string)).flat_values
                 counts.update(word.decode() for word in words.numpy())
         else:

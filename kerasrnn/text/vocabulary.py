@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrnn.text.layer import TextLayer, as_strings, map_flat, static_table
-from kerasrnn.text.term_files import check_terms, read_terms, write_terms
+from kerasrnn.text.layer import TextLayer, as_ids, as_strings, map_flat, static_table
+from kerasrnn.text.term_files import check_counts, check_least, check_terms, read_terms, write_terms
 
 PADDING_ID = 0
 UNKNOWN_ID = 1
@@ -90,7 +90,9 @@ class Vocabulary(TextLayer):
             **kwargs: as for the constructor.
 
         Raises:
-            ValueError: `min_count` is below 1 or `max_size` below 2.
+            TypeError: `counts` holds what is no string, or a count is no number.
+            ValueError: `min_count` is below 1 or `max_size` below 2 or no whole number, or a term
+                is no valid Unicode.
 
         Example:
 
@@ -98,14 +100,11 @@ class Vocabulary(TextLayer):
         >>> Vocabulary.from_counts("b a B c".split(), max_size=4, lowercase=True).terms
         ('b', 'a')
         """
-        if min_count < 1:
-            raise ValueError(f"Argument 'min_count' must be at least 1. Received {min_count}.")
-        if max_size is not None and max_size < FIRST_TERM_ID:
-            raise ValueError(
-                f"Argument 'max_size' must be at least {FIRST_TERM_ID}, for padding and unknown. "
-                f"Received {max_size}."
-            )
-        counts = Counter(counts)
+        min_count = check_least(min_count, "min_count", 1)
+        if max_size is not None:
+            why = ", for padding and unknown"
+            max_size = check_least(max_size, "max_size", FIRST_TERM_ID, why)
+        counts = check_counts(counts, "counts")
         forms = _normalize(
             tf.constant(list(counts), tf.string), lowercase, normalize_digits
         ).numpy()
@@ -158,6 +157,7 @@ class Vocabulary(TextLayer):
             Strings of the same shape; the empty string for padding.
 
         Raises:
+            ValueError: `ids` are no integers.
             tf.errors.InvalidArgumentError: an id lies outside of the vocabulary.
 
         Example:
@@ -166,8 +166,7 @@ class Vocabulary(TextLayer):
         >>> Vocabulary(["tea"]).lookup([2, 1, 0]).numpy().tolist()
         [b'tea', b'[UNK]', b'']
         """
-        if not isinstance(ids, tf.Tensor | tf.RaggedTensor):
-            ids = tf.convert_to_tensor(ids, tf.int32)
+        ids = as_ids(ids, "ids")
 
         def strings(values: tf.Tensor) -> tf.Tensor:
             return tf.where(tf.equal(values, UNKNOWN_ID), unknown, tf.gather(self._strings, values))

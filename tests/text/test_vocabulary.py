@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasrnn.text import CharacterIds, TagInventory, Vocabulary
+from kerasrnn.text import CharacterIds, TagInventory, TextUnits, Vocabulary
 
 WORDS = ["the", "tea", "été", "你"]
 
@@ -158,3 +159,77 @@ def test_it_works_in_a_dataset_map_and_in_a_functional_model():
     assert ids.dtype == "int32" and ids.shape == (None, None)
     outputs = keras.layers.Embedding(6, 4)(ids)
     assert keras.Model(inputs, outputs)(tf.constant([["tea", "x", ""]])).shape == (1, 3, 4)
+
+
+# === What is none ===
+
+
+@pytest.mark.parametrize(
+    ("counts", "error", "message"),
+    [
+        (None, TypeError, "'counts' must hold strings, or map them"),
+        (np.int64(3), TypeError, "'counts' must hold strings, or map them"),
+        ([["a"]], TypeError, "'counts' must hold strings, or map them"),
+        (["a", None], TypeError, "'counts' must hold str. Received None"),
+        ([np.float32(1)], TypeError, "'counts' must hold str. Received np.float32"),
+        ({"a": None}, TypeError, "'counts' must map strings to numbers. Received None for 'a'"),
+        (["a", "\ud800"], ValueError, "'counts' must hold valid Unicode"),
+        ([b"\xff"], ValueError, "'counts' must hold valid Unicode"),
+    ],
+)
+def test_counts_of_what_is_no_string_are_refused_by_name(counts, error, message):
+    for make in (Vocabulary.from_counts, CharacterIds.from_counts):
+        with pytest.raises(error, match=f"Argument {message}"):
+            make(counts)
+
+
+def test_counts_may_be_numbers_of_numpy():
+    counts = {"a": np.int64(2), np.str_("b"): np.float32(3), b"c": 1}
+    assert Vocabulary.from_counts(counts, min_count=np.int64(2)).terms == ("b", "a")
+    assert Vocabulary.from_counts(counts, max_size=np.int8(3)).terms == ("b",)
+
+
+@pytest.mark.parametrize("wrong", [None, "2", 2.5, np.float32(2)])
+def test_a_count_that_is_no_whole_number_is_refused_by_name(wrong):
+    with pytest.raises(ValueError, match=r"Argument 'min_count' must be a whole number. Rec"):
+        Vocabulary.from_counts(["a"], min_count=wrong)
+    with pytest.raises(ValueError, match=r"Argument 'min_count' must be a whole number. Rec"):
+        TextUnits.from_texts(["a"], min_count=wrong)
+    if wrong is not None:
+        with pytest.raises(ValueError, match=r"Argument 'max_size' must be a whole number. Rec"):
+            Vocabulary.from_counts(["a"], max_size=wrong)
+
+
+@pytest.mark.parametrize("ids", [None, ["a"], [2.0], np.float32(2), np.array([2.0]), [2, None]])
+def test_ids_that_are_no_integers_are_refused_by_name(ids):
+    with pytest.raises(ValueError, match="Argument 'ids' must hold integers"):
+        Vocabulary(["a"]).lookup(ids)
+    with pytest.raises(ValueError, match="Argument 'ids' must hold integers"):
+        TagInventory(["O"], "none")(ids)
+
+
+def test_ids_may_be_ragged_and_of_numpy():
+    vocabulary = Vocabulary(["a"])
+    assert vocabulary.lookup([[2], [1, 0]]).to_list() == [[b"a"], [b"[UNK]", b""]]
+    assert vocabulary.lookup(np.array([2, 0], np.uint8)).numpy().tolist() == [b"a", b""]
+    assert vocabulary.lookup(np.int64(2)).numpy() == b"a"
+
+
+@pytest.mark.parametrize("texts", ["abc", None, 3, ["a", None], [b"a"], ["\ud800"]])
+def test_texts_that_are_none_are_refused_by_name(texts):
+    for level in ("words", "characters"):
+        with pytest.raises((TypeError, ValueError), match="Argument 'texts' must"):
+            TextUnits.from_texts(texts, level)
+
+
+@pytest.mark.parametrize("tags", [None, 3, [None], [3], [["O", None]], ["O", b"x"], [["\ud800"]]])
+def test_tags_that_are_none_are_refused_by_name(tags):
+    with pytest.raises((TypeError, ValueError), match="Argument 'tags' must hold"):
+        TagInventory.from_tags(tags, "none")
+
+
+def test_a_pipe_is_no_list_of_terms(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ValueError, match="expected a file, got a folder, a pipe or a device"):
+            Vocabulary.load(path)
