@@ -79,10 +79,10 @@ def parse_conll(
     >>> [sentence.tags for sentence in parse_conll(path, scheme="BIO")]
     [('B-LOC', 'O'), ('O', 'O')]
     """
-    if separator == "" or not isinstance(separator, str | None):
-        raise ValueError(
-            f"separator must be a string that is not empty, or None, got {shown(separator)}."
-        )
+    if separator == "":
+        raise ValueError("separator must not be an empty string. Expected a string or None.")
+    if not isinstance(separator, str | None):
+        raise ValueError(f"separator must be a string or None, got {shown(separator)}.")
     for name, column in (("token_column", token_column), ("tag_column", tag_column)):
         if not isinstance(column, Integral):
             raise ValueError(f"{name} must be a whole number, got {shown(column)}.")

@@ -160,8 +160,8 @@ def write_midi(
         ("frames_per_beat", frames_per_beat, 1, _TICKS_PER_BEAT),
         ("tempo", tempo, 4, 1000),  # what a MIDI file can say
     ):
-        kind = Integral if name in ("velocity", "program") else Real
-        if not isinstance(value, kind) or not low <= value <= high:
+        whole = name in ("velocity", "program")
+        if not isinstance(value, Integral if whole else Real) or not low <= value <= high:
             raise ValueError(f"`{name}` must lie from {low} to {high}. Received: {shown(value)}")
     silent = np.zeros((1, KEYS), bool)
     changes = np.diff(np.concatenate([silent, sounding, silent]).astype(np.int8), axis=0)

@@ -119,7 +119,9 @@ def infer_scheme(
     for sentence in sentences:
         if not isinstance(sentence, TaggedSentence):
             check_strings(sentence, "the tags of a sentence")
-    inferred, fault = infer([getattr(sentence, "tags", sentence) for sentence in sentences])
+    inferred, fault = infer(
+        [row.tags if isinstance(row, TaggedSentence) else row for row in sentences]
+    )
     if fault:
         number, position, expected, got = fault
         raise tag_error(source, sentences, number, position, expected=expected, got=got)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasrnn.data import TaggedSentence, to_dataset
+from kerasrnn.data import DataError, TaggedSentence, parse_conll, to_dataset
 from kerasrnn.text import Entity
 from kerasrnn.zoo import SequenceTagger, TaggedToken
 from tests.zoo.conftest import SMALL, sentence
@@ -445,3 +445,11 @@ def test_saved_and_loaded_by_keras(trained, tmp_path):
     loaded = keras.models.load_model(tmp_path / "tagger.keras")
     text = ["Ada lives in New York."]
     assert loaded.predict(text) == trained.predict(text)
+
+
+@pytest.mark.parametrize("tag", ["FOO", "B-", "S-PER"])
+def test_a_malformed_tag_of_a_file_is_named_with_its_line(tmp_path, tag):
+    path = tmp_path / "my.conll"
+    path.write_text(f"Rome B-LOC\nfell O\n\nHe O\nwept {tag}\n")
+    with pytest.raises(DataError, match=rf"sentences, line 5: expected a tag .*got '{tag}'"):
+        SequenceTagger.from_sentences(parse_conll(path))
