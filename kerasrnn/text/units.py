@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.text.layer import TextLayer, as_strings, static_table
+from kerasrnn.text.plain import plain_text
 from kerasrnn.text.term_files import check_least, check_terms, check_texts
 from kerasrnn.text.tokenizer import Tokenizer
 from kerasrnn.text.vocabulary import Vocabulary
@@ -332,12 +333,9 @@ def in_parts(texts: Sequence[str], most: int = 1024) -> Iterator[Sequence[str]]:
 
 
 def plain_texts(texts: Sequence[str | bytes]) -> list[str]:
-    """Texts as `str` that have a UTF-8 form: a lone surrogate becomes U+FFFD.
+    """Texts as `str` that have a UTF-8 form; see `plain_text`.
 
     Args:
         texts: the texts.
     """
-    strings = [
-        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts
-    ]
-    return [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in strings]
+    return [plain_text(text) for text in texts]

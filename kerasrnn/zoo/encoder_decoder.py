@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from kerasrnn.data import TextPair
 from kerasrnn.serving import Signature
 from kerasrnn.text import Vocabulary
 from kerasrnn.text.pieces import PIECES
+from kerasrnn.text.plain import items_of, plain_text, texts_of
 from kerasrnn.zoo.encoder_decoder_network import (
     ATTENTIONS,
     NOTHING_ID,
@@ -522,7 +522,7 @@ class EncoderDecoder(Task):
         check_between("length_penalty", length_penalty, 0, 100)
         texts = _checked_texts(x)
         answers: list[list[Candidate]] = [[] for _ in texts]
-        search = [tf.constant(beam_size), tf.constant(length_penalty, tf.float32)]
+        search = [tf.constant(beam_size, tf.int32), tf.constant(length_penalty, tf.float32)]
         for indices, output in self._batches(self._search_function, texts, batch_size, *search):
             for row, index in enumerate(indices):
                 columns = (output[key][row] for key in ("texts", "scores", "log_probabilities"))
@@ -611,6 +611,7 @@ class EncoderDecoder(Task):
         self, text: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """What a beam search finds for texts."""
+        beam_size = tf.maximum(beam_size, 1)
         pieces, source = self._read(text)
         memory, states = self.network.encode(source)
         beams = {name: tf.repeat(value, beam_size, axis=0) for name, value in memory.items()}
@@ -678,9 +679,10 @@ class EncoderDecoder(Task):
             `score`, float32 `(batch,)`, the logarithm of its probability; `length`, int32
             `(batch,)`, how many pieces it has.
 
-            `generate` takes `text`, `beam_size` (int32, a scalar) and `length_penalty` (float32, a
-            scalar) and returns `texts`, `scores`, `log_probabilities` and `lengths`, each
-            `(batch, beam_size)`, the best first; scores are about -1e9 where there are fewer texts.
+            `generate` takes `text`, `beam_size` (int32, a scalar, taken for 1 if it is less) and
+            `length_penalty` (float32, a scalar, taken for 0 if it is not finite) and returns
+            `texts`, `scores`, `log_probabilities` and `lengths`, each `(batch, beam_size)`, the
+            best first; scores are about -1e9 where there are fewer texts.
 
             With attention, both return `source_pieces` `(batch, time)` and `target_pieces`
             `(batch, steps)`, padded with the empty string, and `attention`, float32
@@ -781,23 +783,8 @@ def _parts(texts: list[str]) -> Iterable[list[str]]:
     )
 
 
-def _plain(text: Any) -> Any:
-    """A string, whatever it comes in, without lone surrogates, which have no UTF-8 form."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    return re.sub("[\ud800-\udfff]", "\ufffd", text) if isinstance(text, str) else text
-
-
 def _checked_texts(x: Any) -> list[str]:
-    if isinstance(x, str | bytes):
-        raise ValueError("`x` must be a list of texts. Received one text: put it in a list.")
-    texts = [_plain(item) for item in (x.numpy() if hasattr(x, "numpy") else x)]
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(
-                f"`x` must hold texts. Received {type(text).__name__} at position {number}."
-            )
-    return texts
+    return texts_of(x, "x")
 
 
 def _checked(x: Any, y: Any, argument: str) -> list[TextPair]:
@@ -811,17 +798,19 @@ def _checked(x: Any, y: Any, argument: str) -> list[TextPair]:
                 )
             rows.append((row["source"], row["target"]))
     elif y is not None:
-        if len(x) != len(y):
+        sources, targets = items_of(x, argument), items_of(y, f"the targets of {argument}")
+        if len(sources) != len(targets):
             raise ValueError(
                 f"`{argument}` must have a target for each source. "
-                f"Received {len(x)} sources and {len(y)} targets."
+                f"Received {len(sources)} sources and {len(targets)} targets."
             )
-        rows = list(zip(x, y, strict=True))
+        rows = list(zip(sources, targets, strict=True))
     else:
-        rows = list(x)
+        rows = items_of(x, argument, "pairs")
     pairs = []
     for number, row in enumerate(rows, start=1):
-        texts = [_plain(text) for text in row] if isinstance(row, tuple | list) else [row]
+        paired = isinstance(row, tuple | list | np.ndarray)
+        texts = [plain_text(text) for text in row] if paired else [row]
         if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
             raise ValueError(
                 f"`{argument}` must hold pairs of a source and a target, both texts. "

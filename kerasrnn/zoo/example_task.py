@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrnn.text.plain import plain_text
+from kerasrnn.text.units import plain_texts
 from kerasrnn.zoo.batching import Encoded, EpochBatches
 from kerasrnn.zoo.task import Task, check_positive, order_seed
 
@@ -128,13 +129,10 @@ def joined_probabilities(
 
 def plain(item: Any) -> Any:
     """Strings and lists of strings, whatever bytes, tuples and arrays they come in."""
-    if isinstance(item, bytes):
-        return item.decode()
-    if isinstance(item, str):
-        return str(item)
+    item = item.numpy() if hasattr(item, "numpy") else item
     if isinstance(item, list | tuple | np.ndarray):
         return [plain(part) for part in item]
-    return item
+    return plain_text(item)
 
 
 def tokenize(
@@ -152,8 +150,7 @@ def tokenize(
     sentences: list[list[str]] = []
     spots: list[list[tuple[int, int]]] = []
     for begin in range(0, len(texts), 1024):
-        # A lone surrogate has no UTF-8 form; its replacement keeps all offsets.
-        part = [re.sub("[\ud800-\udfff]", "\ufffd", t) for t in texts[begin : begin + 1024]]
+        part = plain_texts(texts[begin : begin + 1024])  # with all offsets as they were
         output = tokenizer(tf.constant(part, tf.string))
         sentences += [[word.decode() for word in row] for row in output["tokens"].to_list()]
         starts, ends = output["starts"].to_list(), output["ends"].to_list()

@@ -52,18 +52,26 @@ def choose(
     Args:
         scores: float32 `(batch, size)`.
         number: float32 `(batch,)` from 0 to 1, the chance.
-        temperature: float32 `(batch,)`, by which scores are divided; 0 takes the most likely unit.
-        top_k: int32 `(batch,)`: only as many of the most likely units are left; 0 for all.
+        temperature: float32 `(batch,)`, by which scores are divided; 0 takes the most likely unit,
+            and so does what is below 0 or no number (NaN); with infinity all are as likely.
+        top_k: int32 `(batch,)`: only as many of the most likely units are left; 0, and less, for
+            all.
         top_p: float32 `(batch,)`: of these, only the most likely ones that together reach this
-            probability (Holtzman et al. 2020, nucleus sampling); 1 for all.
+            probability (Holtzman et al. 2020, nucleus sampling); 1, and more, for all, and so is
+            what is no number; 0, and less, for the most likely one.
 
     Returns:
-        int32 ids `(batch,)`.
+        int32 ids `(batch,)`. A row whose scores are no numbers gets some unit, and the others
+        theirs.
     """
     scores = without_unknown(scores)
     size = tf.shape(scores)[-1]
-    greedy = temperature <= 0
-    scaled = scores / tf.where(greedy, 1.0, temperature)[:, None]
+    # Not below what a float32 holds to full precision: zero divided by less would be no number.
+    greedy = ~(temperature >= scores.dtype.as_numpy_dtype(1.2e-38))
+    # With the likeliest at zero, no quotient overflows but to what is never chosen.
+    scaled = scores - tf.reduce_max(scores, axis=-1, keepdims=True)
+    scaled = without_unknown(scaled / tf.where(greedy, 1.0, temperature)[:, None])
+    top_p = tf.where(tf.math.is_nan(top_p), 1.0, top_p)
     ranked, ids = tf.math.top_k(scaled, k=size)  # (batch, size); of equals, the first id first
     probabilities = tf.nn.softmax(ranked)
 
@@ -78,7 +86,7 @@ def choose(
     reached = tf.cumsum(kept, axis=-1)
     place = tf.reduce_sum(tf.cast(reached <= number[:, None] * reached[:, -1:], tf.int32), axis=-1)
     last = tf.reduce_sum(tf.cast(kept > 0, tf.int32), axis=-1) - 1
-    place = tf.where(greedy, 0, tf.minimum(place, last))
+    place = tf.where(greedy, 0, tf.clip_by_value(place, 0, tf.maximum(last, 0)))
     return tf.gather(ids, place, batch_dims=1)
 
 

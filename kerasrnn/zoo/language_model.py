@@ -16,7 +16,8 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.serving import Signature
-from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts, plain_texts
+from kerasrnn.text.plain import texts_of, valid
+from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
 from kerasrnn.zoo.language_network import LanguageNetwork
@@ -420,6 +421,7 @@ class LanguageModel(Task):
 
     def train_step(self, data: Any) -> Any:
         """One step of Keras's training loop, with states that are carried from the last."""
+        self._check_strategy()
         inputs, targets = data
         carried = [] if "mask" in inputs else self._carried.states
         with tf.GradientTape() as tape:
@@ -687,6 +689,7 @@ class LanguageModel(Task):
         prompts = _texts(prompts, "prompts", empty=True)
         check_positive("batch_size", batch_size)
         limit = self._checked_generation(max_tokens, temperature, top_k, top_p)
+        check_between("length_penalty", length_penalty, 0, 100)
         if beam_width is not None:
             check_positive("beam_width", beam_width)
         seeds = seeds_of(seed, len(prompts), "prompts")
@@ -696,7 +699,7 @@ class LanguageModel(Task):
             texts, count = tf.constant(part, tf.string), len(part)
             limits = tf.fill([count], limit)
             if beam_width is not None:
-                output = self._beam_function(beam_width)(
+                output = self._beam_function(int(beam_width))(
                     texts, limits, tf.constant(length_penalty, tf.float32)
                 )
             else:
@@ -779,11 +782,11 @@ class LanguageModel(Task):
         if max_tokens is not None:
             check_positive("max_tokens", max_tokens)
         check_between("temperature", temperature, 0, float("inf"))
-        if not isinstance(top_k, int) or top_k < 0:
+        if not isinstance(top_k, int | np.integer) or top_k < 0:
             raise ValueError(f"`top_k` must be a whole number, 0 for all. Received: {top_k!r}")
-        if not isinstance(top_p, int | float) or not 0 < top_p <= 1:
+        if not isinstance(top_p, int | float | np.number) or not 0 < top_p <= 1:
             raise ValueError(f"`top_p` must be above 0 and at most 1. Received: {top_p!r}")
-        return self.settings["max_tokens"] if max_tokens is None else max_tokens
+        return self.settings["max_tokens"] if max_tokens is None else int(max_tokens)
 
     def _beam_function(self, width: int) -> Any:
         if width not in self._beam_functions:
@@ -802,7 +805,7 @@ class LanguageModel(Task):
 
     def _read(self, texts: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The scores after texts `(batch, size)`, and the states behind them."""
-        ids = self.text_units(texts)
+        ids = self.text_units(valid(texts))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         dense = tf.pad(ids.to_tensor(), [[0, 0], [1, 0]])  # the boundary in front
         mask = tf.sequence_mask(lengths + 1, tf.shape(dense)[1])
@@ -858,13 +861,14 @@ class LanguageModel(Task):
     def _generated(
         self, prompt: tf.Tensor, ids: tf.Tensor, total: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        prompt = valid(prompt)
         return {
             "text": tf.strings.join([prompt, self.text_units.join(ids, after=prompt)]),
             "log_probability": total,
         }
 
     def _serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids = self.text_units(text)
+        ids = self.text_units(valid(text))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         # Of at least one step, so that a batch of empty texts runs like any other.
         missing = tf.maximum(0, 1 - tf.reduce_max(tf.concat([[0], lengths], axis=0)))
@@ -929,7 +933,10 @@ class LanguageModel(Task):
               `log_probability`.
             - `sample`: `prompt`, `seed` int64, `temperature` float32 (0: the likeliest), `top_k`
               int32 (0: all), `top_p` float32 (1: all) and `max_tokens` int32 (at most 10,000), each
-              `(batch,)`, to `text` and `log_probability`.
+              `(batch,)`, to `text` and `log_probability`. No value fails a request: a temperature
+              below 0 or NaN is taken for 0, and with infinity all are as likely; `top_p` above 1 or
+              NaN is taken for 1, and of 0 or less leaves the likeliest; `top_k` below 0 is taken
+              for 0, and with `max_tokens` below 1 nothing is added.
             - `step`: `token` string `(batch,)`, one word, character or byte, the empty string at a
               text's start, and the states `state_1` … float32 `(batch, units)`, zeros at the start,
               to the new states by the same names, `logits` `(batch, size)`, and the likeliest
@@ -1051,22 +1058,13 @@ def _batches_of(lengths: np.ndarray, batch_size: int) -> Iterable[np.ndarray]:
 
 def _texts(x: Any, argument: str, *, single: bool = False, empty: bool = False) -> list[str]:
     """Texts from whatever they come in."""
-    if isinstance(x, str | bytes):
-        if not single:
-            raise ValueError(
-                f"`{argument}` must be a list of texts. Received one text: put it in a list."
-            )
+    if single and isinstance(x, str | bytes):
         x = [x]
     if isinstance(x, os.PathLike):
         raise ValueError(f"`{argument}` must hold texts. Received a path: {os.fspath(x)!r}")
     if isinstance(x, tf.data.Dataset):
         x = [row["text"] if isinstance(row, dict) else row for row in x.as_numpy_iterator()]
-    items = [item.numpy() if hasattr(item, "numpy") else item for item in x]
-    for number, item in enumerate(items, start=1):
-        if not isinstance(item, str | bytes):
-            raise ValueError(
-                f"`{argument}` must hold texts. Received {type(item).__name__} as number {number}."
-            )
-    if not items and not empty:
+    texts = texts_of(x, argument, first=1)
+    if not texts and not empty:
         raise ValueError(f"`{argument}` must hold at least one text. Received none.")
-    return plain_texts(items)
+    return texts

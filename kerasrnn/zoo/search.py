@@ -67,7 +67,7 @@ def length_penalty(lengths: Any, strength: Any) -> tf.Tensor:
 
     Args:
         lengths: |y|, the number of pieces, the end included.
-        strength: α; 0 for none.
+        strength: α; 0 for none, and so is what is no number or infinite.
 
     Returns:
         Float32, of the shape of `lengths`.
@@ -78,6 +78,8 @@ def length_penalty(lengths: Any, strength: Any) -> tf.Tensor:
     >>> length_penalty([1, 7], 1.0).numpy().tolist()
     [1.0, 2.0]
     """
+    strength = tf.convert_to_tensor(strength, tf.float32)
+    strength = tf.where(tf.math.is_finite(strength), strength, 0.0)
     return tf.pow((5.0 + tf.cast(lengths, tf.float32)) / 6.0, strength)
 
 

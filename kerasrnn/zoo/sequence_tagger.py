@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import keras
@@ -25,6 +25,7 @@ from kerasrnn.text import (
     Vocabulary,
     entities_from_tags,
 )
+from kerasrnn.text.plain import items_of
 from kerasrnn.zoo.batching import EncodedSentences, batches_of
 from kerasrnn.zoo.example_task import (
     ExampleTask,
@@ -185,7 +186,7 @@ class SequenceTagger(ExampleTask):
             "layer_dropout": layer_dropout,
         }.items():
             check_between(name, share, 0, 1)
-        if not 0 <= recall_margin < float("inf"):
+        if not isinstance(recall_margin, int | float) or not 0 <= recall_margin < float("inf"):
             raise ValueError(f"`recall_margin` must be at least 0. Received: {recall_margin!r}")
         if recall_margin and (scheme == "none" or "O" not in tags):
             raise ValueError(
@@ -263,9 +264,10 @@ class SequenceTagger(ExampleTask):
             dtype=self.dtype_policy,
             name="network",
         )
-        self.head = (
-            CRFHead(self.inventory, constrained, name="head") if crf else SoftmaxHead(name="head")
-        )
+        self.head: CRFHead | SoftmaxHead = SoftmaxHead(name="head")
+        if crf:
+            legal = _legal(self.inventory) if constrained else None
+            self.head = CRFHead(self.inventory.size, legal, name="head")
         self.built = True
 
         # One graph for all sizes of batch; they are traced when first used.
@@ -315,7 +317,7 @@ class SequenceTagger(ExampleTask):
         >>> SequenceTagger.from_sentences([sentence], units=8).inventory.tags
         ('O', 'B-LOC', 'I-LOC')
         """
-        sentences = list(sentences)
+        sentences = _as_sentences(sentences, None, "sentences")
         if not sentences:
             raise ValueError("`sentences` must hold at least one sentence. Received none.")
         form = {
@@ -792,6 +794,17 @@ class _Answer:
     label_score: float = 0.0
 
 
+def _legal(inventory: TagInventory) -> dict[str, Any] | None:
+    """Which sequences of tags a scheme allows; None for all, so that nothing is looked up."""
+    if inventory.allowed_transitions().all():
+        return None
+    return {
+        "allowed_transitions": inventory.allowed_transitions(),
+        "allowed_starts": inventory.allowed_starts(),
+        "allowed_ends": inventory.allowed_ends(),
+    }
+
+
 def _place(entity: Entity) -> tuple[str, int, int]:
     return entity.label, entity.start, entity.end
 
@@ -807,13 +820,15 @@ def _complete(tags: set[str], scheme: str) -> list[str]:
 
 def _texts_or_sentences(x: Any) -> tuple[list[str] | None, list[list[str]]]:
     """The texts, or None and the lists of words."""
-    if isinstance(x, str | bytes):
-        raise ValueError("`x` must be a list of texts. Received one text: put it in a list.")
-    items = [plain(item) for item in (x.numpy() if hasattr(x, "numpy") else x)]
+    items = [plain(item) for item in items_of(x, "x")]
     if all(isinstance(item, str) for item in items):
         return items, []
-    if not all(isinstance(item, list) for item in items):
-        raise ValueError("`x` must hold texts only or lists of words only.")
+    for number, item in enumerate(items):
+        if not isinstance(item, list):
+            raise ValueError(
+                "`x` must hold texts only or lists of words only. "
+                f"Received {type(item).__name__} at position {number}: {item!r:.60}"
+            )
     for number, words in enumerate(items):
         for word in words:
             if not isinstance(word, str) or not word:
@@ -829,14 +844,14 @@ def _as_sentences(x: Any, y: Any, argument: str) -> list[TaggedSentence]:
         rows = x.as_numpy_iterator()
         return [_from_row(row, argument) for row in rows]
     if y is None:
-        items = list(x)
+        items = items_of(x, argument, "sentences")
         for number, item in enumerate(items, start=1):
             if not isinstance(item, TaggedSentence):
                 raise ValueError(
                     f"`{argument}` must hold TaggedSentence objects, or be a tf.data.Dataset, or "
                     f"come with tags. Received {type(item).__name__} as sentence {number}."
                 )
-        return items
+        return [replace(item, tokens=tuple(plain(item.tokens))) for item in items]
     tags, labels = y if isinstance(y, tuple) and len(y) == 2 else (y, None)
     if len(x) != len(tags) or (labels is not None and len(labels) != len(x)):
         raise ValueError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerasrnn.layers import CRF
-from kerasrnn.text import TagInventory
 
 
 class SoftmaxHead(keras.layers.Layer):
@@ -63,22 +63,15 @@ class CRFHead(keras.layers.Layer):
     """The tags of a sentence are chosen together, by a linear-chain conditional random field.
 
     Args:
-        inventory: the tags; it says which sequences are legal.
-        constrained: whether only legal sequences may be chosen.
+        tags: how many tags there are.
+        legal: what `CRF` is told of legal sequences: `allowed_transitions`, `allowed_starts` and
+            `allowed_ends`; None where all are.
         **kwargs: arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, inventory: TagInventory, constrained: bool = True, **kwargs: Any) -> None:
+    def __init__(self, tags: int, legal: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
-        legal: dict[str, Any] = {}
-        # Everything is legal in a scheme without prefixes: no masks, so nothing to look up.
-        if constrained and not inventory.allowed_transitions().all():
-            legal = {
-                "allowed_transitions": inventory.allowed_transitions(),
-                "allowed_starts": inventory.allowed_starts(),
-                "allowed_ends": inventory.allowed_ends(),
-            }
-        self.crf = CRF(inventory.size, dtype="float32", name="crf", **legal)
+        self.crf = CRF(tags, dtype="float32", name="crf", **(legal or {}))
         self.built = True
 
     def loss(self, scores: Any, tags: Any, mask: Any) -> Any:

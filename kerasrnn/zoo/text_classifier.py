@@ -16,6 +16,7 @@ from kerasrnn.cells import CELLS
 from kerasrnn.data import LabelledText, check_labels
 from kerasrnn.serving import Signature
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
+from kerasrnn.text.plain import items_of, texts_of
 from kerasrnn.zoo.batching import EncodedTexts, batches_of
 from kerasrnn.zoo.classifier_network import SPELLINGS, ClassifierNetwork, poolings
 from kerasrnn.zoo.example_task import (
@@ -711,23 +712,14 @@ def _tail(tokens: tf.RaggedTensor, most: int) -> tf.RaggedTensor:
 
 
 def _texts(x: Any) -> list[str]:
-    if isinstance(x, str | bytes):
-        raise ValueError("`x` must be a list of texts. Received one text: put it in a list.")
-    items = [plain(item) for item in (x.numpy() if hasattr(x, "numpy") else x)]
-    for number, item in enumerate(items):
-        if not isinstance(item, str):
-            raise ValueError(
-                f"`x` must hold texts only. Received {item!r:.100} ({type(item).__name__}) at "
-                f"position {number}."
-            )
-    return items
+    return texts_of(x, "x")
 
 
 def _as_texts(x: Any, y: Any, argument: str) -> list[LabelledText]:
     if isinstance(x, tf.data.Dataset):
         return [_from_row(row, argument) for row in x.as_numpy_iterator()]
     if y is None:
-        items = list(x)
+        items = items_of(x, argument)
         for number, item in enumerate(items, start=1):
             if not isinstance(item, LabelledText):
                 raise ValueError(
@@ -735,9 +727,9 @@ def _as_texts(x: Any, y: Any, argument: str) -> list[LabelledText]:
                     f"come with labels. Received {type(item).__name__} as text {number}."
                 )
         return items
-    texts = _texts(x)
-    labels = list(y.numpy() if hasattr(y, "numpy") else y)
-    if isinstance(y, str | bytes) or len(texts) != len(labels):
+    texts = texts_of(x, argument)
+    labels = items_of(y, f"the labels of {argument}", "labels")
+    if len(texts) != len(labels):
         raise ValueError(
             f"`{argument}` must have a label for each text. "
             f"Received {len(texts)} texts and {len(labels)} labels."
@@ -757,7 +749,8 @@ def _from_row(row: Any, argument: str) -> LabelledText:
         raise ValueError(
             f"`{argument}` must be a dataset of dicts with `text` and `label`, or of pairs of them."
         )
-    return LabelledText(plain(text), _label(label, argument))
+    [text] = texts_of([text], argument)
+    return LabelledText(text, _label(label, argument))
 
 
 def _label(label: Any, argument: str) -> str:

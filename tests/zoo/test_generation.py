@@ -221,3 +221,61 @@ def test_no_units_at_all():
         limits=limits,
     )
     assert texts_of(ids) == [(), ()] and total.numpy().tolist() == [0.0, 0.0]
+
+
+# === Settings that make no sense ===
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p", "meaning"),
+    [
+        (NAN, 0, 1.0, (0.0, 0, 1.0)),
+        (-INFINITE, 0, 1.0, (0.0, 0, 1.0)),
+        (-2.0, 0, 1.0, (0.0, 0, 1.0)),
+        (1e-45, 0, 1.0, (0.0, 0, 1.0)),
+        (1e-30, 0, 1.0, (0.0, 0, 1.0)),
+        (1.0, 0, NAN, (1.0, 0, 1.0)),
+        (1.0, 0, INFINITE, (1.0, 0, 1.0)),
+        (1.0, 0, -INFINITE, (0.0, 0, 1.0)),
+        (1.0, 0, -1.0, (0.0, 0, 1.0)),
+        (1.0, -3, 0.9, (1.0, 0, 0.9)),
+        (1.0, 10**6, 0.9, (1.0, 0, 0.9)),
+        (NAN, -1, NAN, (0.0, 0, 1.0)),
+    ],
+)
+def test_a_row_without_sense_has_a_defined_answer_and_the_others_theirs(
+    rng, temperature, top_k, top_p, meaning
+):
+    scores = rng.normal(size=(3, 12)).astype("float32")
+    for number in (0.0, 0.31, 0.77, 0.9999):
+
+        def chosen(*row, number=number):
+            rows = zip((0.7, 0, 0.8), row, (1.3, 4, 1.0), strict=True)
+            settings = [
+                tf.constant(values, dtype)
+                for values, dtype in zip(rows, (tf.float32, tf.int32, tf.float32), strict=True)
+            ]
+            return choose(tf.constant(scores), tf.fill([3], number), *settings).numpy().tolist()
+
+        assert chosen(temperature, top_k, top_p) == chosen(*meaning)
+
+
+def test_with_infinite_temperature_all_are_as_likely(rng):
+    scores = tf.constant(np.tile(rng.normal(size=(1, 6)), (1000, 1)), tf.float32)
+    numbers = tf.constant(np.arange(1000) / 1000, tf.float32)
+    ids = choose(scores, numbers, tf.fill([1000], INFINITE), tf.fill([1000], 0), tf.ones([1000]))
+    counts = np.bincount(ids.numpy(), minlength=6)
+    assert counts[1] == 0  # the unknown unit
+    np.testing.assert_allclose(counts[[0, 2, 3, 4, 5]], 200, atol=1)
+
+
+def test_scores_that_are_no_numbers_leave_the_other_rows_alone(rng):
+    scores = rng.normal(size=(3, 8)).astype("float32")
+    settings = tf.fill([3], 0.5), tf.ones([3]), tf.fill([3], 0), tf.ones([3])
+    expected = choose(tf.constant(scores), *settings).numpy()
+    scores[1] = NAN
+    found = choose(tf.constant(scores), *settings).numpy()
+    assert found[[0, 2]].tolist() == expected[[0, 2]].tolist()
+    assert 0 <= found[1] < 8
