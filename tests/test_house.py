@@ -19,7 +19,7 @@ STOREYS = [
     ("training",),
     ("kerasrnn.zoo",),
     ("kerasrnn.serving",),
-    ("kerasrnn.lens", "kerasrnn.convert"),
+    ("kerasrnn.convert",),
     ("kerasrnn.embeddings",),
     ("kerasrnn.data",),
     ("kerasrnn.text",),
@@ -150,10 +150,79 @@ def test_code_for_one_backend_lives_in_the_recurrence():
         assert not roots & {"tensorflow", "jax", "torch"}, path
 
 
+def test_every_storey_is_there():
+    missing = []
+    for name in STOREY:
+        path = ROOT / name.replace(".", "/")
+        if not (path.is_dir() or path.with_suffix(".py").is_file()):
+            missing.append(name)
+    assert not missing
+
+
+def networks() -> set[Path]:
+    """The modules of the zoo that networks are: with classes of Keras but tasks and callbacks.
+
+    And all modules of the zoo that these import.
+    """
+    layer = re.compile(r"^class \w+\(keras\.(layers\.Layer|Model)\):", re.MULTILINE)
+    zoo = PACKAGE / "zoo"
+    reached: set[Path] = set()
+    waiting = [
+        path
+        for path in python_files("kerasrnn/zoo")
+        if layer.search(path.read_text(encoding="utf-8")) and path.name != "task.py"
+    ]
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            names = {
+                name.split(".")[2]
+                for name in imported(path)
+                if place(name) == "kerasrnn.zoo" and name.count(".") > 1
+            }
+            waiting += [zoo / f"{name}.py" for name in names if (zoo / f"{name}.py").is_file()]
+    return reached
+
+
+def test_the_wall_stands_round_all_that_networks_are_built_of():
+    names = {path.stem for path in networks()}
+    assert names >= {path.stem for path in (PACKAGE / "zoo").glob("*network*.py")}
+    assert names >= {"pooling", "spelling", "word_layers", "subword_vectors", "tag_heads"}
+
+
 def test_a_network_of_the_zoo_knows_no_backend():
-    for path in (PACKAGE / "zoo").glob("*network*.py"):
-        roots = {module.split(".")[0] for module in imported(path)}
+    """It stands on layers and cells, and on no text side, no data and no export."""
+    for path in networks():
+        modules = imported(path)
+        roots = {module.split(".")[0] for module in modules}
         assert not roots & {"tensorflow", "jax", "torch"}, path
+        below = {place(module) for module in modules} & set(STOREY)
+        assert below <= {
+            "kerasrnn.zoo",
+            "kerasrnn.layers",
+            "kerasrnn.cells",
+            "kerasrnn.recurrence",
+        }, path
+
+
+KERAS_BASES = re.compile(r"keras\.(layers|optimizers|initializers)\.\w+|keras\.Model")
+
+
+def test_what_keras_saves_by_name_is_registered():
+    """Only classes are, and each public one that Keras saves in a file."""
+    wrong = []
+    for path in python_files("kerasrnn", "training"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+                continue
+            decorated = any("register_keras" in ast.unparse(d) for d in node.decorator_list)
+            bases = [ast.unparse(base) for base in getattr(node, "bases", [])]
+            saved = any(map(KERAS_BASES.fullmatch, bases)) and not node.name.startswith("_")
+            abstract = node.name in ("Cell", "CellLayer", "SequenceDecoder", "Task", "TextLayer")
+            if (decorated and not bases) or (saved and not decorated and not abstract):
+                wrong.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert not wrong
 
 
 # === Files ===

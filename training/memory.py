@@ -506,7 +506,6 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         return MemoryExamples(np.asarray(inputs), np.asarray(inputs)).steps
 
 
-@keras.saving.register_keras_serializable(package="kerasrnn")
 def _run_of(callbacks: Sequence[keras.callbacks.Callback]) -> RunCallback:
     return next(callback for callback in callbacks if isinstance(callback, RunCallback))
 
@@ -527,6 +526,7 @@ def _stages(config: MemoryConfig, epochs: int) -> list[tuple[int, int | None]]:
     return [*zip(ends, shorter, strict=True), (epochs, length)]
 
 
+@keras.saving.register_keras_serializable(package="kerasrnn")
 class SteadyAdam(keras.optimizers.Adam):
     """Adam that takes gradients for zero when they have overflowed.
 

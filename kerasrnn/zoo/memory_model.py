@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import keras
@@ -13,6 +14,7 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import MemoryExamples
 from kerasrnn.serving import Signature
+from kerasrnn.zoo.batching import EpochBatches
 from kerasrnn.zoo.memory_network import ANSWERS, PADDING_ID, READS, MemoryNetwork
 from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
@@ -69,6 +71,7 @@ class MemoryModel(Task):
     """
 
     vocabulary_arguments = ("symbols", "labels")
+    _compiles_by_itself = True  # sequences of one length: XLA compiles once
 
     def __init__(
         self,
@@ -211,22 +214,6 @@ class MemoryModel(Task):
         """The network's scores; see `MemoryNetwork`. For answers, see `predict`."""
         return self.network(inputs, training=training)
 
-    def compile(
-        self, optimizer: Any = "adam", *, jit_compile: bool | str = True, **kwargs: Any
-    ) -> None:
-        """Set the optimizer. The loss is the task's own.
-
-        Args:
-            optimizer: a Keras optimizer or its name.
-            jit_compile: whether to compile steps with XLA. On by default, unlike in other tasks:
-                these sequences have one length, and XLA makes a step several times as fast.
-            **kwargs: passed to `keras.Model.compile`, except `loss`, which is refused.
-
-        Raises:
-            TypeError: if `loss` is given.
-        """
-        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
-
     def compute_loss(
         self,
         x: Any = None,
@@ -315,7 +302,8 @@ class MemoryModel(Task):
             shuffle: whether each epoch has another order.
             seed: decides the order of each epoch. None draws one from Keras's random seed.
             initial_epoch: the epoch at which to go on, counted from 0.
-            steps_per_epoch: how many batches an epoch has, for a dataset without end.
+            steps_per_epoch: how many batches an epoch has, for a dataset without end, and for none
+                else. Such a dataset knows of no epoch: it must begin with that of `initial_epoch`.
 
         Returns:
             A Keras `History`.
@@ -340,10 +328,16 @@ class MemoryModel(Task):
             paired = isinstance(validation_data, tuple)
             val_x, val_y = validation_data if paired else (validation_data, None)
             validation = self._checked(val_x, val_y, "validation_data")
+        callbacks = list(callbacks or [])
         if not isinstance(x, tf.data.Dataset):
-            examples = self._checked(x, y)
-            steps_per_epoch = -(-len(examples) // batch_size)
-            x = _endless(examples, batch_size, order_seed(seed, shuffle), initial_epoch)
+            if steps_per_epoch is not None:
+                raise ValueError(
+                    "`steps_per_epoch` is for a dataset without end: all sequences of `x` are an "
+                    f"epoch. Received: {steps_per_epoch!r}"
+                )
+            sequences = _Sequences(self._checked(x, y))
+            batches = _Batches(sequences, batch_size, order_seed(seed, shuffle))
+            x, callbacks = batches.dataset(), [batches, *callbacks]
         return self._fit(
             x,
             validation=validation,
@@ -351,7 +345,7 @@ class MemoryModel(Task):
             epochs=epochs,
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
-            callbacks=list(callbacks or []),
+            callbacks=callbacks,
             verbose=verbose,
         )
 
@@ -743,24 +737,36 @@ def _allowed(scores: np.ndarray, targets: np.ndarray, allowed: np.ndarray) -> tu
     return int((best & asked).sum()), int(apart.all(axis=-1).sum())
 
 
-def _endless(
-    examples: MemoryExamples, batch_size: int, seed: int | None, epoch: int
-) -> tf.data.Dataset:
-    """Batches without end; the order of an epoch depends on the seed and on its number alone."""
+@dataclass(frozen=True)
+class _Sequences:
+    """Examples of which `EpochBatches` makes batches."""
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        number = epoch
-        while True:
-            order = np.arange(len(examples))
-            if seed is not None:
-                order = np.random.default_rng([seed, number]).permutation(order)
-            for begin in range(0, len(order), batch_size):
-                part = examples[order[begin : begin + batch_size]]
-                yield part.inputs, part.targets
-            number += 1
+    examples: MemoryExamples
 
-    signature = tuple(
-        tf.TensorSpec((None, *array.shape[1:]), array.dtype)
-        for array in (examples.inputs, examples.targets)
-    )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.examples.present.sum(axis=1)
+
+    @property
+    def signature(self) -> Any:
+        return tuple(
+            tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+            for array in (self.examples.inputs, self.examples.targets)
+        )
+
+    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        part = self.examples[indices]
+        return part.inputs, part.targets
+
+
+class _Batches(EpochBatches):
+    """Sequences in an order that depends on the seed and the epoch alone."""
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        order = np.arange(len(self.sentences))
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        return np.split(order, range(self.batch_size, len(order), self.batch_size))

@@ -291,3 +291,13 @@ def test_a_gradient_that_has_overflowed_moves_no_weight(bad):
     for weight, other in zip(weights, others, strict=True):
         assert (weight.numpy() < 1).all()
         np.testing.assert_array_equal(weight, other)
+
+
+def test_the_optimizer_of_a_run_is_one_that_keras_can_load(tmp_path):
+    """A `.keras` file names its optimizer's class."""
+    assert keras.saving.get_registered_name(memory.SteadyAdam) == "kerasrnn>SteadyAdam"
+    model = MemoryModel.from_examples(adding(4, length=5, seed=1), units=3)
+    model.compile(memory.SteadyAdam(0.01))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is memory.SteadyAdam
