@@ -177,6 +177,8 @@ def stack(x):
 
 
 def _while(body, carried, end, maximum, at_once):
+    if maximum is None and _inside_xla():
+        maximum = end  # a number by the time XLA compiles, which must know it for the gradient
     return tf.while_loop(
         lambda turn, *_: turn < end,
         body,

@@ -70,6 +70,11 @@ class MusicModel(Task):
 
     input_dtype = "float32"
 
+    _not_compiled = (
+        "the states that go from part to part are of fewer pieces where some have ended, and XLA "
+        "knows variables of one shape alone."
+    )
+
     def __init__(
         self,
         *,
@@ -255,7 +260,7 @@ class MusicModel(Task):
             raise ValueError("`y` must be None: the model learns which chord comes next in `x`.")
         for name, value in (("batch_size", batch_size), ("chunk", chunk)):
             check_positive(name, value)
-        if not isinstance(transpose, int) or not 0 <= transpose < KEYS:
+        if not isinstance(transpose, int | np.integer) or not 0 <= transpose < KEYS:
             raise ValueError(
                 f"`transpose` must be a number of semitones, from 0 to {KEYS - 1}. "
                 f"Received: {transpose!r}"
@@ -264,6 +269,7 @@ class MusicModel(Task):
         validation = None
         if validation_data is not None:
             validation = _pieces(validation_data, "validation_data", shortest=2)
+        self._check_strategy()  # before a bias is set
         batches = MusicBatches(
             rolls, batch_size, chunk, order_seed(seed, shuffle), transpose if shuffle else 0
         )
@@ -458,8 +464,8 @@ class MusicModel(Task):
         >>> write_midi("music.mid", music[0], frames_per_beat=model.settings["frames_per_beat"])
         """
         check_positive("frames", frames)
-        if not isinstance(temperature, int | float) or not temperature > 0:
-            raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}")
+        if not isinstance(temperature, int | float | np.number) or not 0 < temperature < np.inf:
+            raise ValueError(f"`temperature` must be above 0 and finite. Received: {temperature!r}")
         rolls = [np.zeros((0, KEYS), np.uint8)] if x is None else _pieces(x, "x", shortest=0)
         seeds = seeds_of(seed, len(rolls), "pieces")
         lengths = [len(roll) for roll in rolls]
@@ -484,6 +490,7 @@ class MusicModel(Task):
         temperature: tf.Tensor,
     ) -> tf.Tensor:
         """Chords `(batch, frames, keys)` that follow on prompts `(batch, time, keys)`."""
+        frames, temperature = tf.maximum(frames, 0), _positive(temperature)
         # A piece out of nothing begins behind one silent frame.
         rolls = tf.pad(rolls, [[0, 0], [0, 1], [0, 0]])
         mask = tf.sequence_mask(tf.maximum(lengths, 1), tf.shape(rolls)[1])  # (batch, time)
@@ -536,8 +543,9 @@ class MusicModel(Task):
               each (see `predict`), and `nll` `(batch, time)`, in nats, that of each frame given
               those before it; 0 for the first frame and behind the end.
             - `step`: `frame` `(batch, 88)`, `state_1` … `(batch, units)`, zeros at the start of a
-              piece, `seed`, int64 `(batch,)`, and `temperature`, one number, to `probabilities`
-              and `chord`, drawn from them, `(batch, 88)`, and the new `state_1` …. Give another
+              piece, `seed`, int64 `(batch,)`, and `temperature`, one number (0, less or NaN: what
+              is likeliest; infinite: each key as likely to sound as not), to `probabilities` and
+              `chord`, drawn from them, `(batch, 88)`, and the new `state_1` …. Give another
               seed for each frame.
             - `generate`: `rolls`, `lengths`, `frames`, one int32, `seed` and `temperature` to
               `chords` `(batch, frames, 88)`, what follows on the rolls.
@@ -612,7 +620,7 @@ class MusicModel(Task):
             seed,
             fn_output_signature=tf.TensorSpec((KEYS,), tf.float32),
         )
-        chord, _ = self.network.head.sample(hidden, uniforms, temperature)
+        chord, _ = self.network.head.sample(hidden, uniforms, _positive(temperature))
         new = [tf.cast(state, tf.float32) for state in outputs["states"]]
         return {
             "probabilities": self.network.head.marginals(hidden),
@@ -693,6 +701,11 @@ class _Carried:
 def _sounding(rolls: tf.Tensor) -> tf.Tensor:
     """Zeros and ones, whatever a client has sent."""
     return tf.cast(rolls > 0.5, tf.float32)
+
+
+def _positive(temperature: tf.Tensor) -> tf.Tensor:
+    """A temperature to divide by: for 0, less and NaN one that takes what is likeliest."""
+    return tf.where(temperature >= 1e-6, temperature, 1e-6)
 
 
 def _groups(rolls: Sequence[np.ndarray], batch_size: int) -> Iterable[np.ndarray]:

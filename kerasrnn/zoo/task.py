@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import platform
@@ -54,26 +55,58 @@ class Task(keras.Model):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         Task._classes[cls.__name__] = cls
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
 
     # === Training ===
 
     def compile(
-        self, optimizer: Any = "adam", *, jit_compile: bool | str = False, **kwargs: Any
+        self, optimizer: Any = "adam", *, jit_compile: bool | str = "auto", **kwargs: Any
     ) -> None:
         """Set the optimizer. The loss is the task's own.
 
         Args:
             optimizer: A Keras optimizer or its name.
-            jit_compile: Whether to compile steps with XLA. Off by default: the length of a batch
-                changes from step to step, and XLA compiles anew for each length.
+            jit_compile: Whether to compile training steps with XLA. Unlike in other Keras models
+                it is done where it is asked for, also with deterministic ops. `"auto"` leaves it
+                off, for the length of a batch changes from step to step, and XLA compiles anew for
+                each length; a `MemoryModel`, whose sequences have one length, turns it on.
             **kwargs: Passed to `keras.Model.compile`, except `loss`, which is refused.
 
         Raises:
             TypeError: if `loss` is given.
+            ValueError: if `jit_compile` is none of these, or asks for XLA where there is none: with
+                `run_eagerly`, and of a `MusicModel`.
         """
         if kwargs.get("loss") is not None:
             raise TypeError(f"{type(self).__name__} has its own loss; `loss` cannot be set.")
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(
+                f"`jit_compile` must be True, False or 'auto'. Received: {jit_compile!r}"
+            )
+        if jit_compile == "auto":
+            jit_compile = self._compiles_by_itself and not kwargs.get("run_eagerly")
+        elif jit_compile and (self._not_compiled or kwargs.get("run_eagerly")):
+            reason = self._not_compiled or "`run_eagerly=True` compiles nothing."
+            raise ValueError(f"`jit_compile=True` cannot be: {reason}")
+        super().compile(optimizer=optimizer, jit_compile=bool(jit_compile), **kwargs)
+
+    # Whether `jit_compile="auto"` turns XLA on.
+    _compiles_by_itself: ClassVar[bool] = False
+    # Why XLA cannot compile a training step; empty where it can.
+    _not_compiled: ClassVar[str] = ""
+
+    @property
+    def jit_compile(self) -> bool:
+        """Whether training steps are compiled with XLA."""
+        return bool(self._jit_compile)
+
+    @jit_compile.setter
+    def jit_compile(self, value: bool) -> None:
+        # Keras sets it to False for a model that has layers of strings, which stand outside of a
+        # task's training step, or while ops are deterministic, which XLA's are as well. What XLA
+        # cannot compile is an error at the first step.
+        self._jit_compile = value
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """What a `.keras` file needs to compile the model again."""
@@ -87,6 +120,31 @@ class Task(keras.Model):
         optimizer = keras.optimizers.deserialize(config["optimizer"])
         self.compile(optimizer, jit_compile=config["jit_compile"])
         self.optimizer.build(self.trainable_variables)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """What `fit` and `train_on_batch` call first."""
+        self._check_strategy()
+        return super().make_train_function(force)
+
+    def train_step(self, data: Any) -> Any:
+        """One step of Keras's training loop."""
+        self._check_strategy()
+        return super().train_step(data)
+
+    def _check_strategy(self) -> None:
+        """Raise an error where several replicas would train.
+
+        A loss is a mean over what a replica has; the gradients of all replicas would be added.
+        """
+        for strategy in (self.distribute_strategy, tf.distribute.get_strategy()):
+            served = isinstance(strategy, tf.distribute.ParameterServerStrategy)
+            if served or strategy.num_replicas_in_sync > 1:
+                raise RuntimeError(
+                    f"{type(self).__name__} trains on one device. Expected no tf.distribute "
+                    f"strategy, or one with one replica. Received: {type(strategy).__name__} with "
+                    f"{strategy.num_replicas_in_sync} replicas, whose gradients would be added up. "
+                    "Make the model and train it outside of the strategy's scope."
+                )
 
     _validation: Any = None
 
@@ -102,6 +160,7 @@ class Task(keras.Model):
                 more of it than that it is there.
             **options: passed on.
         """
+        self._check_strategy()
         if not self.compiled:
             self.compile()
         # Variables that are made while a step is traced make TensorFlow trace it twice.
@@ -365,8 +424,8 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def check_between(name: str, value: Any, low: float, high: float) -> None:
-    """Raise a ValueError unless `low` ≤ `value` < `high`."""
-    if not isinstance(value, int | float) or not low <= value < high:
+    """Raise a ValueError unless `low` ≤ `value` < `high`. NumPy's numbers are numbers."""
+    if not isinstance(value, int | float | np.number) or not low <= value < high:
         raise ValueError(f"`{name}` must be at least {low} and below {high}. Received: {value!r}")
 
 
@@ -404,9 +463,23 @@ def seeds_of(seed: int | Sequence[int] | None, count: int, what: str) -> list[in
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Raise a ValueError unless `value` is a positive integer."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """Raise a ValueError unless `value` is a positive integer. NumPy's integers are integers."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
+
+
+def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes NumPy's numbers and strings for Python's, which files can hold."""
+
+    def plain(value: Any) -> Any:
+        return value.item() if isinstance(value, np.generic) else value
+
+    @functools.wraps(init)
+    def plain_init(self: Any, *arguments: Any, **keywords: Any) -> None:
+        init(self, *map(plain, arguments), **{k: plain(v) for k, v in keywords.items()})
+
+    plain_init.__signature__ = inspect.signature(init)  # type: ignore[attr-defined] # Keras reads it
+    return plain_init
 
 
 def _constructor_arguments(task_class: type[Task]) -> set[str]:
