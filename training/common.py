@@ -724,8 +724,9 @@ def make_console() -> Console:
     """Where scripts print: in colour on a terminal, plain elsewhere and under `NO_COLOR`."""
     if sys.stdout.isatty():
         return Console()
-    # Not as narrow as the 80 columns that would be guessed: a log must not cut its tables.
-    return Console(width=110, soft_wrap=False)
+    # Not as narrow as the 80 columns that would be guessed: a log must not cut its tables. Nor are
+    # lines wrapped or filled up: those of a text are its own.
+    return Console(width=110, soft_wrap=True)
 
 
 def parameters_of(model: Task) -> int:

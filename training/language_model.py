@@ -44,6 +44,13 @@ GREW_UP_IN = "builtin:grew_up_in"
 # How much of Python's source files is read by default: some minutes' work on two cores.
 _PYTHON_CHARACTERS = 1_000_000
 
+# An epoch of carried states has at least so many batches, if they need not be of less than
+# `_SMALLEST_BATCH` texts for it: a small book is learnt in small steps.
+_LEAST_BATCHES, _LARGEST_BATCH, _SMALLEST_BATCH = 50, 64, 8
+
+# How many characters a word has, with the space behind it.
+_CHARACTERS_OF_A_WORD = 6
+
 # Of the training data at most so many characters are measured: it only shows overfitting.
 _TRAIN_CHARACTERS_MEASURED = 100_000
 
@@ -62,7 +69,9 @@ class LanguageModelConfig(TrainingConfig):
         None, "what is predicted; characters, or words for builtin:grew_up_in", choices=LEVELS
     )
     limit: int | None = flag(
-        None, "read at most so many characters of the training data, for builtin:python 2,000,000"
+        None,
+        "read at most so many characters of the training data, "
+        f"for builtin:python {_PYTHON_CHARACTERS:,}",
     )
     by_line: bool = flag(False, "each line of a file is a text of its own")
     carry: bool | None = flag(
@@ -180,6 +189,12 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         carry = config.carry
         if carry is None:
             carry = not (sentences or config.by_line)
+        tokens = size // _CHARACTERS_OF_A_WORD if words else size
+        batch_size = _LARGEST_BATCH
+        if carry:
+            most = tokens // (_LEAST_BATCHES * config.segment_length)
+            while batch_size > max(most, _SMALLEST_BATCH):
+                batch_size //= 2
 
         def given(value: Any, otherwise: Any) -> Any:
             return otherwise if value is None else value
@@ -194,7 +209,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),
             epochs=given(config.epochs, 24 if sentences else 15 if few else 3),
-            batch_size=given(config.batch_size, 32 if sentences else 64),
+            batch_size=given(config.batch_size, 32 if sentences else batch_size),
             learning_rate=given(config.learning_rate, 0.01 if sentences else 0.003),
             recurrent_dropout=given(config.recurrent_dropout, 2 * dropout / 3),
             layer_dropout=given(config.layer_dropout, dropout),
@@ -357,6 +372,9 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             seed=int(metrics["seed"]),
         )
         console.print(f"\nA text at temperature {self._temperature:g}:", highlight=False)
+        if not console.is_terminal:
+            print(f"\n{text}", file=console.file)  # as it is, tabs and all
+            return
         shown = Text(prompt, style="bold")
         shown.append(text[len(prompt) :], style="not bold")
         console.print(Padding(shown, (1, 0, 0, 2)))
@@ -393,7 +411,8 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         for row, [best, *_] in zip(rows, model.predict([r.prompt for r in rows]), strict=True):
             sentence = Text(f"{row.prompt} ")
             right = best.text == row.language
-            sentence.append(best.text, style="bold bright_green" if right else "bold bright_red")
+            named = best.text or "[end of text]"
+            sentence.append(named, style="bold bright_green" if right else "bold bright_red")
             sentence.append(f" ({best.probability:.0%}" + ("" if right else f", {row.language}"))
             console.print(sentence.append(")"))
 

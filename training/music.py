@@ -231,7 +231,8 @@ class MusicScript(Script[MusicConfig, MusicData]):
         run: RunCallback,
         config: MusicConfig,
     ) -> None:
-        # The first epochs fall so far that nothing can be seen of the others beside them.
+        # The first epochs fall so far that nothing can be seen of the others beside them. Of few
+        # epochs all are seen: a second picture would be the first once more.
         skipped = len(run.history) // 6
         late = [
             {**row, "late_loss": row["loss"], "late_nll": row["val_nll"]}
@@ -241,7 +242,9 @@ class MusicScript(Script[MusicConfig, MusicData]):
             folder.plots / "learning_curves.png",
             [*run.history[:skipped], *late],
             losses={"loss": "training, with dropout", "val_nll": "validation"},
-            figures={"late_loss": "training, with dropout", "late_nll": "validation"},
+            figures=(
+                {"late_loss": "training, with dropout", "late_nll": "validation"} if skipped else {}
+            ),
             best_epoch=run.best_epoch,
             figure_label=f"nats a frame, from epoch {skipped + 1} on",
         )

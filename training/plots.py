@@ -32,14 +32,15 @@ def learning_curves(
         path: the PNG to write.
         history: one row for each epoch, with `epoch`.
         losses: which columns are losses, and how to call each.
-        figures: which columns to draw beside them, and how to call each.
+        figures: which columns to draw beside them, and how to call each; none for the losses alone.
         best_epoch: the epoch whose weights are kept; marked by a line.
         figure_label: what the figures measure.
         loss_label: what the losses measure.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    groups = [(losses, loss_label), (figures, figure_label)]
-    for axes, (columns, label) in zip(figure.subplots(1, 2), groups, strict=True):
+    groups = [(losses, loss_label), *([(figures, figure_label)] if figures else [])]
+    figure = Figure(figsize=(4.5 * len(groups), 3.6), layout="constrained")
+    grid = figure.subplots(1, len(groups), squeeze=False)[0]
+    for axes, (columns, label) in zip(grid, groups, strict=True):
         for (name, title), colour in zip(columns.items(), _colours(len(columns)), strict=True):
             points = [(row["epoch"], row[name]) for row in history if name in row]
             if points:

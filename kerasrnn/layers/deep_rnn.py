@@ -25,12 +25,18 @@ class DeepRNN(keras.layers.Layer):
     for l = 1 … `depth`, with :math:`a^{[0]<t>} = x^{<t>}` and the equations of the chosen cell in
     the place of g. The mask is handed from layer to layer.
 
+    Unlike `GRU` and `LSTM`, it returns an output for every time step unless told otherwise. Before
+    a layer or a loss that takes one vector for a sequence, `return_sequences=False` is needed:
+    Keras complains there of `(batch, time, …)` where it expects `(batch, …)`, or, where the last
+    axis is 1, compares each time step with the one target and says nothing.
+
     Args:
         cell: "simple", "simplified_gru", "gru" or "lstm".
         units: the length of the state, or a list of one length for each layer.
         depth: number of layers; it need not be given with a list of `units`.
         bidirectional: whether each layer reads in both directions.
-        return_sequences: whether the top layer returns every time step or the last only.
+        return_sequences: whether the top layer returns every time step or the last only. True by
+            default, other than in `GRU` and `LSTM`.
         return_state: whether to return the final states of all layers, the bottom one's first.
         dropout: share of a layer's input components to drop, one mask for the whole sequence.
         recurrent_dropout: as in the cell.
