@@ -98,7 +98,7 @@ EXPERIMENTS = (
         SOLVED_AFTER,
         "training sequences until solved",
         "--task temporal_order_3 --until-solved --cell gru --units 32 --sequences 512 "
-        "--epochs 120 --batch-size 16 --learning-rate 0.01 --floor 0.2",
+        "--epochs 120 --batch-size 16 --learning-rate 0.01 --floor 0.2 --no-xla",
         "Solved as above.",
     ),
     Experiment(
@@ -109,7 +109,7 @@ EXPERIMENTS = (
         8_440,
         SOLVED_AFTER,
         "training sequences until solved",
-        "--task reber --until-solved",
+        "--task reber --until-solved --no-xla",
         "256 strings to train on and 256 others, as in the paper. Solved: after each symbol of "
         "each of the 512 strings, the symbols that may follow have the highest scores; looked at "
         "after each 256 training strings. The paper's range is that of its different networks.",
