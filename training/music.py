@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -231,23 +232,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
         run: RunCallback,
         config: MusicConfig,
     ) -> None:
-        # The first epochs fall so far that nothing can be seen of the others beside them. Of few
-        # epochs all are seen: a second picture would be the first once more.
-        skipped = len(run.history) // 6
-        late = [
-            {**row, "late_loss": row["loss"], "late_nll": row["val_nll"]}
-            for row in run.history[skipped:]
-        ]
-        plots.learning_curves(
-            folder.plots / "learning_curves.png",
-            [*run.history[:skipped], *late],
-            losses={"loss": "training, with dropout", "val_nll": "validation"},
-            figures=(
-                {"late_loss": "training, with dropout", "late_nll": "validation"} if skipped else {}
-            ),
-            best_epoch=run.best_epoch,
-            figure_label=f"nats a frame, from epoch {skipped + 1} on",
-        )
+        draw_curves(folder.plots / "learning_curves.png", run.history, run.best_epoch)
         piece = data.validation[0][:96]
         music_plots.foresight(
             folder.plots / "foresight.png",
@@ -325,6 +310,31 @@ def _hold_out(rolls: list[np.ndarray], source: str) -> tuple[list[np.ndarray], l
     if len(roll) < end + 2:
         raise UsageError(f"{source} is too short to hold out its end. Use --validation.")
     return [roll[:-end]], [roll[-end:]]
+
+
+def draw_curves(path: Path, history: Sequence[Mapping[str, float]], best_epoch: int | None) -> None:
+    """The losses by epoch, and those of the later epochs alone.
+
+    Args:
+        path: the PNG to write.
+        history: one row for each epoch, with `epoch`, `loss` and `val_nll`.
+        best_epoch: the epoch whose weights are kept.
+    """
+    # The first epochs fall so far that nothing can be seen of the others beside them. Of few epochs
+    # all are seen: a second picture would be the first once more.
+    skipped = len(history) // 6
+    late = [
+        {**row, "late_loss": row["loss"], "late_nll": row["val_nll"]} for row in history[skipped:]
+    ]
+    later = {"late_loss": "training, with dropout", "late_nll": "validation"}
+    plots.learning_curves(
+        path,
+        [*history[:skipped], *late],
+        losses={"loss": "training, with dropout", "val_nll": "validation"},
+        figures=later if skipped else {},
+        best_epoch=best_epoch,
+        figure_label=f"nats a frame, from epoch {skipped + 1} on",
+    )
 
 
 def _continuations(

@@ -823,8 +823,9 @@ def _texts_or_sentences(x: Any) -> tuple[list[str] | None, list[list[str]]]:
     items = [plain(item) for item in items_of(x, "x")]
     if all(isinstance(item, str) for item in items):
         return items, []
+    kind = str if isinstance(items[0], str) else list
     for number, item in enumerate(items):
-        if not isinstance(item, list):
+        if not isinstance(item, kind):
             raise ValueError(
                 "`x` must hold texts only or lists of words only. "
                 f"Received {type(item).__name__} at position {number}: {item!r:.60}"

@@ -43,10 +43,7 @@ def _classifier(**arguments: Any) -> TextClassifier:
 
 
 def _language_model(**arguments: Any) -> LanguageModel:
-    names = ("output_dropout" if name == "dropout" else name for name in arguments)
-    return LanguageModel.from_texts(
-        [VERSE], units=4, dimension=4, **dict(zip(names, arguments.values(), strict=True))
-    )
+    return LanguageModel.from_texts([VERSE], **{"units": 4, "dimension": 4, **arguments})
 
 
 def _encoder_decoder(**arguments: Any) -> EncoderDecoder:
