@@ -67,7 +67,8 @@ def choose(
     scores = without_unknown(scores)
     size = tf.shape(scores)[-1]
     # Not below what a float32 holds to full precision: zero divided by less would be no number.
-    greedy = ~(temperature >= scores.dtype.as_numpy_dtype(1.2e-38))
+    # TensorFlow turns "not at least" into "less", which a NaN is not.
+    greedy = tf.math.is_nan(temperature) | (temperature < 1.2e-38)
     # With the likeliest at zero, no quotient overflows but to what is never chosen.
     scaled = scores - tf.reduce_max(scores, axis=-1, keepdims=True)
     scaled = without_unknown(scaled / tf.where(greedy, 1.0, temperature)[:, None])

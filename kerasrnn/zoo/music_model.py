@@ -506,14 +506,21 @@ class MusicModel(Task):
         read = self._read(rolls, mask, self.network.initial_states(batch))
         # A masked frame repeats the output before it: the last one is that of the prompt's end.
         hidden = read["hidden"][:, -1]  # (batch, units)
-        chords = tf.TensorArray(tf.float32, size=frames, element_shape=(None, KEYS))
+        # What is in front is dropped at the end: an array without any frame has no shape.
+        chords = tf.TensorArray(tf.float32, size=frames + 1, element_shape=(None, KEYS))
+        chords = chords.write(0, rolls[:, 0])
 
         def one_frame(frame: Any, hidden: Any, states: Any, chords: Any) -> Any:
             numbers = tf.gather(uniforms, frame, axis=1)
             chord, _ = self.network.head.sample(hidden, numbers, temperature)
             chord = tf.ensure_shape(chord, (None, KEYS))
             outputs = self._read(chord[:, None], tf.fill((batch, 1), True), states)
-            return frame + 1, outputs["hidden"][:, 0], outputs["states"], chords.write(frame, chord)
+            return (
+                frame + 1,
+                outputs["hidden"][:, 0],
+                outputs["states"],
+                chords.write(frame + 1, chord),
+            )
 
         units = self.settings["units"]
         states = [tf.ensure_shape(state, (None, units)) for state in read["states"]]
@@ -528,7 +535,7 @@ class MusicModel(Task):
                 tf.TensorShape(None),
             ),
         )
-        return tf.transpose(chords.stack(), (1, 0, 2))
+        return tf.transpose(chords.stack()[1:], (1, 0, 2))
 
     # === Export ===
 

@@ -227,6 +227,9 @@ def test_no_units_at_all():
 
 NAN, INFINITE = float("nan"), float("inf")
 
+# As a server runs it: TensorFlow rewrites comparisons there, and a NaN tells.
+chosen_in_a_graph = tf.function(choose, autograph=False)
+
 
 @pytest.mark.parametrize(
     ("temperature", "top_k", "top_p", "meaning"),
@@ -257,7 +260,11 @@ def test_a_row_without_sense_has_a_defined_answer_and_the_others_theirs(
                 tf.constant(values, dtype)
                 for values, dtype in zip(rows, (tf.float32, tf.int32, tf.float32), strict=True)
             ]
-            return choose(tf.constant(scores), tf.fill([3], number), *settings).numpy().tolist()
+            return (
+                chosen_in_a_graph(tf.constant(scores), tf.fill([3], number), *settings)
+                .numpy()
+                .tolist()
+            )
 
         assert chosen(temperature, top_k, top_p) == chosen(*meaning)
 
@@ -265,7 +272,9 @@ def test_a_row_without_sense_has_a_defined_answer_and_the_others_theirs(
 def test_with_infinite_temperature_all_are_as_likely(rng):
     scores = tf.constant(np.tile(rng.normal(size=(1, 6)), (1000, 1)), tf.float32)
     numbers = tf.constant(np.arange(1000) / 1000, tf.float32)
-    ids = choose(scores, numbers, tf.fill([1000], INFINITE), tf.fill([1000], 0), tf.ones([1000]))
+    ids = chosen_in_a_graph(
+        scores, numbers, tf.fill([1000], INFINITE), tf.fill([1000], 0), tf.ones([1000])
+    )
     counts = np.bincount(ids.numpy(), minlength=6)
     assert counts[1] == 0  # the unknown unit
     np.testing.assert_allclose(counts[[0, 2, 3, 4, 5]], 200, atol=1)
@@ -274,8 +283,8 @@ def test_with_infinite_temperature_all_are_as_likely(rng):
 def test_scores_that_are_no_numbers_leave_the_other_rows_alone(rng):
     scores = rng.normal(size=(3, 8)).astype("float32")
     settings = tf.fill([3], 0.5), tf.ones([3]), tf.fill([3], 0), tf.ones([3])
-    expected = choose(tf.constant(scores), *settings).numpy()
+    expected = chosen_in_a_graph(tf.constant(scores), *settings).numpy()
     scores[1] = NAN
-    found = choose(tf.constant(scores), *settings).numpy()
+    found = chosen_in_a_graph(tf.constant(scores), *settings).numpy()
     assert found[[0, 2]].tolist() == expected[[0, 2]].tolist()
     assert 0 <= found[1] < 8
