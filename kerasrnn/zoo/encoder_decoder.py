@@ -810,7 +810,7 @@ def _checked(x: Any, y: Any, argument: str) -> list[TextPair]:
     pairs = []
     for number, row in enumerate(rows, start=1):
         paired = isinstance(row, tuple | list | np.ndarray)
-        texts = [plain_text(text) for text in row] if paired else [row]
+        texts: list[Any] = [plain_text(text) for text in row] if paired else [row]
         if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
             raise ValueError(
                 f"`{argument}` must hold pairs of a source and a target, both texts. "
