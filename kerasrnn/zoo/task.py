@@ -18,12 +18,14 @@ import tomlkit
 
 from kerasrnn._version import __version__
 from kerasrnn.text.term_files import read_terms, write_terms
-from kerasrnn.zoo.files import replacing_folder
+from kerasrnn.zoo.files import replacing_folder, reserve
 from kerasrnn.zoo.presets import read_config, resolve_preset
 from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES, copy_weights, readable_weights
 
 WEIGHTS_FILE = "model.weights.h5"
 CONFIG_FILE = "config.toml"
+# What HDF5 adds to a weight, with the groups in which it lies, at most.
+_HDF5_BYTES = 16_000
 
 # What Keras adds to every configuration. A name, a trainable flag and a precision belong to a
 # use of a model, not to the preset.
@@ -300,6 +302,8 @@ class Task(keras.Model):
             )
         with replacing_folder(folder) as temporary:
             self._write_config(temporary, extra or {})
+            size = sum(_HDF5_BYTES + 4 * int(np.prod(weight.shape)) for weight in self.weights)
+            reserve(temporary, 2 * size)  # the full file, and the one of `weights_dtype`
             full = temporary / ("full." + WEIGHTS_FILE)
             self.save_weights(full)
             copy_weights(full, temporary / WEIGHTS_FILE, weights_dtype)
