@@ -29,13 +29,16 @@ from training.common import (
     RunFolder,
     TrainingConfig,
     UsageError,
+    check_vectors,
     data_path,
     filled,
     flag,
+    given,
     load_parts,
     tenth_held_out,
 )
 from training.data_flags import naming_flags
+from training.flags import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
@@ -58,29 +61,42 @@ class ClassifierConfig(TrainingConfig):
     pooling: str = flag(
         "attention+max",
         "how one vector is made of all steps: mean, max, last, attention, or several joined by +",
+        check=poolings,
     )
-    attention_units: int = flag(50, "length of the hidden layer that weighs the steps")
+    attention_units: int = flag(
+        50, "length of the hidden layer that weighs the steps", within=COUNT
+    )
     embeddings: str | None = flag(
-        None, "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader"
+        None,
+        "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader",
+        check=check_vectors,
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
-        10_000, "how many of the first words of --embeddings to know besides those of the data"
+        10_000,
+        "how many of the first words of --embeddings to know besides those of the data",
+        within=NOT_NEGATIVE,
     )
     vector_deviation: float | None = flag(
-        None, "standard deviation of the numbers of --embeddings; 1/√length by default"
+        None,
+        "standard deviation of the numbers of --embeddings; 1/√length by default",
+        within=POSITIVE,
     )
     lazy_embeddings: bool = flag(
         False, "change the embeddings of the words of a batch only: much faster with many words"
     )
     token_dimension: int | None = flag(
-        None, "length of a word's or character's embedding without --embeddings"
+        None, "length of a word's or character's embedding without --embeddings", within=COUNT
     )
     spelling: str = flag("none", "how a word's spelling is read", choices=SPELLINGS)
-    character_units: int = flag(50, "length of the vector of a word's spelling")
-    min_count: int | None = flag(None, "how often a word or character must occur to be known")
+    character_units: int = flag(50, "length of the vector of a word's spelling", within=COUNT)
+    min_count: int | None = flag(
+        None, "how often a word or character must occur to be known", within=COUNT
+    )
     max_tokens: int | None = flag(
-        None, "how many words or characters of a text are read; a longer one loses its middle"
+        None,
+        "how many words or characters of a text are read; a longer one loses its middle",
+        within=COUNT,
     )
     lowercase: bool | None = flag(
         None, "look words up in small letters; not where characters are read, by default"
@@ -90,11 +106,22 @@ class ClassifierConfig(TrainingConfig):
         None, "what to learn in place of --data: a file that python -m training.teacher wrote"
     )
     dropout: float | None = flag(
-        None, "share of components dropped before and behind the recurrent layers; by the unit"
+        None,
+        "share of components dropped before and behind the recurrent layers; by the unit",
+        within=SHARE,
     )
-    token_dropout: float = flag(0.0, "share of words or characters taken for unknown in training")
-    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped")
-    label_smoothing: float = flag(0.0, "share of probability spread over all labels in training")
+    token_dropout: float = flag(
+        0.0, "share of words or characters taken for unknown in training", within=SHARE
+    )
+    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped", within=SHARE)
+    label_smoothing: float = flag(
+        0.0, "share of probability spread over all labels in training", within=SHARE
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.embeddings and self.unit == "characters":
+            raise UsageError("--embeddings are vectors of words: --unit must be words.")
 
 
 @dataclass
@@ -149,7 +176,6 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         Without `--validation`, it is the split of that name of a data set with splits, and for a
         file a tenth of its texts, chosen by chance but always the same.
         """
-        source = config.data or DEFAULT_DATA
 
         @naming_flags(config, {"text": "text_column", "label": "label_column"})
         def load(name: str, split: str) -> list[LabelledText]:
@@ -157,9 +183,9 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
                 data_path(name), split=split, text=config.text_column, label=config.label_column
             )
 
-        rows, validation, test = load_parts(config, source, load)
+        source, rows, validation, test = load_parts(config, DEFAULT_DATA, load)
         if not validation and hold_out:
-            rows, validation = tenth_held_out(rows, source, "text")
+            rows, validation = tenth_held_out(rows, source, "text", lambda row: [row.label])
         return ClassifierData(rows, validation, test, source)
 
     def with_defaults(self, config: ClassifierConfig, data: ClassifierData) -> ClassifierConfig:
@@ -169,15 +195,15 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             config,
             data=data.source,
             unit=unit,
-            units=config.units or (128 if characters else 100),
-            token_dimension=config.token_dimension or (64 if characters else 100),
-            epochs=config.epochs or (12 if characters else 8),
-            batch_size=config.batch_size or (64 if characters else 32),
-            learning_rate=config.learning_rate or 0.003,
-            min_count=config.min_count or (2 if characters else 1),
+            units=given(config.units, 128 if characters else 100),
+            token_dimension=given(config.token_dimension, 64 if characters else 100),
+            epochs=given(config.epochs, 12 if characters else 8),
+            batch_size=given(config.batch_size, 64 if characters else 32),
+            learning_rate=given(config.learning_rate, 0.003),
+            min_count=given(config.min_count, 2 if characters else 1),
             # Words are many and seen seldom: a network learns single ones by heart.
-            dropout=(0.2 if characters else 0.5) if config.dropout is None else config.dropout,
-            lowercase=not characters if config.lowercase is None else config.lowercase,
+            dropout=given(config.dropout, 0.2 if characters else 0.5),
+            lowercase=given(config.lowercase, not characters),
         )
 
     def check(self, model: TextClassifier, config: ClassifierConfig, data: ClassifierData) -> None:
@@ -192,9 +218,8 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
     def new_model(self, config: ClassifierConfig, data: ClassifierData) -> TextClassifier:
         arguments: dict[str, Any] = {"token_dimension": config.token_dimension}
         extra: list[str] = []
+        config.check()  # of the unit that the data decides, too
         if config.embeddings:
-            if config.unit == "characters":
-                raise UsageError("--embeddings are vectors of words: --unit must be words.")
             source = data_path(config.embeddings)
             # Files of vectors have frequent words first; those of the training data are added.
             extra = read_terms(source)[: config.vector_words]
@@ -282,7 +307,8 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
     def measure(
         self, model: TextClassifier, data: ClassifierData, config: ClassifierConfig
     ) -> dict[str, dict[str, Any]]:
-        step = max(1, len(data.train) // _TRAIN_TEXTS_MEASURED)  # files are often sorted by label
+        # Files are often sorted by label.
+        step = 1 if config.evaluate_only else max(1, len(data.train) // _TRAIN_TEXTS_MEASURED)
         parts = {"train": data.train[::step], "validation": data.validation, "test": data.test}
         return {name: model.evaluate(part) if part else {} for name, part in parts.items()}
 

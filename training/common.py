@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import csv
 import dataclasses
 import datetime
+import errno
 import io
 import json
 import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import tomllib
-import types
-import typing
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,16 +31,28 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrnn.cells import CELLS
 from kerasrnn.data import UnlabelledError
-from kerasrnn.zoo.files import replacing_file
-from kerasrnn.zoo.task import Task, check_between, versions
+from kerasrnn.embeddings import VECTOR_PACKAGES
+from kerasrnn.zoo.files import replacing_file, sweep
+from kerasrnn.zoo.task import Task, versions
+from training.array_files import ArrayFileError, ArrayKind, load_arrays, save_arrays
+from training.flags import (
+    COUNT,
+    POSITIVE,
+    SEED,
+    SHARE,
+    FlagParser,
+    UsageError,
+    check_names,
+    check_values,
+    close_to,
+    flag,
+    flag_name,
+    flags_of,
+)
 from training.weight_averages import WeightAverages
 
 # Flags that say where a run lies or how it is started, not what it computes.
 _NOT_PART_OF_A_RUN = ("out", "resume", "evaluate_only", "given")
-
-
-class UsageError(ValueError):
-    """A flag, or flags together, that make no sense. Scripts print it and exit with status 2."""
 
 
 class Interrupted(Exception):
@@ -52,22 +63,11 @@ class Interrupted(Exception):
         self.signal_number = signal_number
 
 
+class Diverged(Exception):
+    """The loss or the weights are no finite numbers any more. The last good checkpoint is kept."""
+
+
 # === Flags ===
-
-
-def flag(default: Any, help: str, *, choices: Sequence[str] = ()) -> Any:
-    """A field of a configuration that becomes a flag of the command line.
-
-    Args:
-        default: the value where the flag is not given.
-        help: what the flag means, in a few words.
-        choices: the values allowed; none for any.
-
-    Returns:
-        A dataclass field.
-    """
-    metadata = {"help": help, "choices": tuple(choices)}
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -78,28 +78,52 @@ class TrainingConfig:
     validation: str | None = flag(None, "validation data; a part of the training data by default")
     test: str | None = flag(None, "test data, measured once at the end")
     cell: str = flag("lstm", "the recurrent cell", choices=tuple(CELLS))
-    units: int | None = flag(None, "length of the recurrent state; by the size of the data")
-    depth: int = flag(1, "number of recurrent layers")
-    bidirectional: bool = flag(True, "read the sequence from both ends")
-    epochs: int | None = flag(None, "passes over the training data; by the size of the data")
-    batch_size: int | None = flag(None, "examples in a batch; by the size of the data")
-    learning_rate: float | None = flag(None, "Adam's largest step; by the size of the data")
-    seed: int = flag(1, "decides initial weights, dropout and the order of the data")
-    average_weights: float = flag(
-        0.0, "measure and keep running means of the weights, with this decay, such as 0.999"
+    units: int | None = flag(
+        None, "length of the recurrent state; by the size of the data", within=COUNT
     )
-    patience: int | None = flag(None, "stop after as many epochs without a better figure")
+    depth: int = flag(1, "number of recurrent layers", within=COUNT)
+    bidirectional: bool = flag(True, "read the sequence from both ends")
+    epochs: int | None = flag(
+        None, "passes over the training data; by the size of the data", within=COUNT
+    )
+    batch_size: int | None = flag(
+        None, "examples in a batch; by the size of the data", within=COUNT
+    )
+    learning_rate: float | None = flag(
+        None, "Adam's largest step; by the size of the data", within=POSITIVE
+    )
+    seed: int = flag(1, "decides initial weights, dropout and the order of the data", within=SEED)
+    average_weights: float = flag(
+        0.0,
+        "measure and keep running means of the weights, with this decay, such as 0.999",
+        within=SHARE,
+    )
+    patience: int | None = flag(
+        None, "stop after as many epochs without a better figure", within=COUNT
+    )
     preset: str | None = flag(None, "start from a preset: a name, a folder, hf://owner/name")
-    evaluate_only: bool = flag(False, "with --preset: measure it and stop")
+    evaluate_only: bool = flag(
+        False, "measure --preset on all of what --data, --validation and --test name, and stop"
+    )
     out: str | None = flag(None, "the run's folder; a new one under runs/ by default")
     resume: bool = flag(False, "go on from the last checkpoint in --out")
 
     # The names of the flags that the command line gave.
     given: frozenset[str] = frozenset()
 
+    def check(self) -> None:
+        """Raise a UsageError for flags that make no sense together."""
+        if self.evaluate_only and not self.preset:
+            raise UsageError("--evaluate-only needs --preset, the preset to measure.")
+
 
 Config = TypeVar("Config", bound=TrainingConfig)
 Value = TypeVar("Value")
+
+
+def given(value: Value | None, otherwise: Value) -> Value:
+    """A setting, or its default where it is not set. 0 is a value as others are."""
+    return otherwise if value is None else value
 
 
 def filled(value: Value | None) -> Value:
@@ -136,6 +160,24 @@ def data_path(source: str) -> str:
     return elsewhere if os.path.exists(elsewhere) else source
 
 
+def check_vectors(source: str) -> None:
+    """Check that there are word vectors of a name.
+
+    Args:
+        source: a file, a package, or several packages joined by `+`.
+
+    Raises:
+        ValueError: if there is no such file and a part is no package; the packages are named.
+    """
+    unknown = [part for part in source.split("+") if part not in VECTOR_PACKAGES]
+    if unknown and not os.path.isfile(data_path(source)):
+        raise ValueError(
+            f"there is no file {source!r}, and no package {unknown[0]!r}."
+            f"{close_to(unknown[0], tuple(VECTOR_PACKAGES))} Expected a file of vectors, or one or "
+            f"several, joined by +, of {', '.join(VECTOR_PACKAGES)}."
+        )
+
+
 def parse_config(
     config_class: type[Config], arguments: Sequence[str] | None, *, name: str, description: str
 ) -> Config:
@@ -154,23 +196,13 @@ def parse_config(
         The configuration, with `out` set.
 
     Raises:
-        UsageError: if flags contradict each other or a file of settings is not valid.
+        UsageError: if flags contradict each other, have a value that makes no sense, or a file of
+            settings is not valid.
         SystemExit: for `--help` and for flags that are unknown or have a wrong value.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m training.{name}",
-        description=description,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,  # so that what was not given is not there
-    )
-    parser.add_argument(
-        "--config", metavar="FILE", help="take settings from a run's or a preset's config.toml"
-    )
-    hints = typing.get_type_hints(config_class)
-    fields = {f.name: f for f in dataclasses.fields(config_class) if "help" in f.metadata}
-    for field in fields.values():
-        _add_flag(parser, field, hints[field.name])
-    explicit = vars(parser.parse_args(arguments))
+    parser = FlagParser(config_class, prog=f"python -m training.{name}", description=description)
+    fields = flags_of(config_class)
+    explicit = parser.values(arguments)
     file = explicit.pop("config", None)
 
     values: dict[str, Any] = {field.name: field.default for field in fields.values()}
@@ -188,41 +220,14 @@ def parse_config(
     elif file:
         values.update(_read_settings(Path(file), fields))
     values.update(explicit)
+    check_values(config_class, values)
     config = config_class(**values, given=frozenset(explicit))
-    if config.evaluate_only and not config.preset:
-        raise UsageError("--evaluate-only needs --preset, the preset to measure.")
+    config.check()
+    check_names(config)
     if config.out is None:
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         config.out = str(Path("runs") / name / stamp)
-    for number in ("units", "depth", "epochs", "batch_size"):
-        value = getattr(config, number)
-        if value is not None and value < 1:
-            raise UsageError(f"{flag_name(number)} must be at least 1. Received: {value}")
-    check_between("--average-weights", config.average_weights, 0, 1)
     return config
-
-
-def flag_name(name: str) -> str:
-    """A field of a configuration as it is written on the command line."""
-    return "--" + name.replace("_", "-")
-
-
-def _add_flag(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
-    shown = field.metadata["help"]
-    if field.default is not None and field.default is not False:
-        shown += f" (default: {'yes' if field.default is True else field.default})"
-    options: dict[str, Any] = {"dest": field.name, "help": shown.replace("%", "%%")}
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    kind = next(kind for kind in kinds if kind is not type(None))
-    if kind is bool:
-        options["action"] = argparse.BooleanOptionalAction
-    else:
-        options["type"] = kind
-        if field.metadata["choices"]:
-            options["choices"] = field.metadata["choices"]
-        else:
-            options["metavar"] = {int: "N", float: "X"}.get(kind, "VALUE")
-    parser.add_argument(flag_name(field.name), **options)
 
 
 def _read_settings(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,6 +237,8 @@ def _read_settings(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
         settings = tomllib.loads(path.read_text(encoding="utf-8")).get("training", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a TOML file: {error}") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: [training] must be a table. Received: {settings!r}")
     for key in settings:
         if key not in fields:
             raise UsageError(
@@ -247,25 +254,59 @@ def _read_settings(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
 class RunFolder:
     """The folder of a run, as every script leaves it.
 
+    Temporary files of an earlier run that was killed are removed. As a context, it leaves no
+    settings of a run that failed before its first checkpoint: another may have the folder.
+
     Args:
         path: the folder.
         resume: whether a run that lies there is to go on. Otherwise the folder must be new.
 
     Raises:
-        UsageError: if there is a run already and it is not to be resumed.
+        UsageError: if there is a run already and it is not to be resumed, or if the folder cannot
+            be made or written to.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, resume: bool) -> None:
         self.path = Path(path)
-        if not resume and (self.path / "config.toml").exists():
-            raise UsageError(
-                f"{self.path} holds a run already. Go on with it (--resume) or give another --out."
-            )
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.resume = resume
         self.plots = self.path / "plots"
         self.preset = self.path / "preset"
         self.savedmodel = self.path / "savedmodel"
         self.checkpoints = Checkpoints(self.path / "checkpoints")
+        try:
+            if not resume and (self.path / "config.toml").exists():
+                raise UsageError(
+                    f"{self.path} holds a run already. Go on with it (--resume) or give another "
+                    "--out."
+                )
+            self._made = [part for part in (self.path, *self.path.parents) if not part.exists()]
+            self.path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.path).close()  # now, not after an epoch
+        except OSError as error:
+            raise UsageError(
+                f"--out must name a folder that can be written to. Received: {self.path} "
+                f"({error.strerror or error})"
+            ) from error
+        for name in ("config.toml", "metrics.json", "history.csv", "preset"):
+            sweep(self.path / name)
+        for checkpoint in (self.checkpoints.latest, self.checkpoints.best):
+            sweep(checkpoint)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or self.resume or issubclass(kind, Interrupted):
+            return  # an interrupted run goes on with its settings
+        # Its own checkpoint, one of several runs in folders of their own, or figures.
+        kept = ("checkpoints/latest.npz", "*/checkpoints/latest.npz", "metrics.json")
+        if any(next(self.path.glob(name), None) for name in kept):
+            return
+        with contextlib.suppress(OSError):
+            (self.path / "config.toml").unlink(missing_ok=True)
+            for part in (self.checkpoints.latest.parent, *self._made):
+                if part.is_dir() and not any(part.iterdir()):
+                    part.rmdir()
 
     def write_config(self, config: TrainingConfig, **sections: Any) -> None:
         """Write `config.toml`: everything that is needed to repeat the run.
@@ -278,8 +319,8 @@ class RunFolder:
         self._write("config.toml", tomlkit.dumps(content))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Write `metrics.json`."""
-        self._write("metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+        """Write `metrics.json`. A figure that is no finite number is null there."""
+        self._write("metrics.json", strict_json(metrics, indent=2) + "\n")
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write `history.csv`, one row for each epoch."""
@@ -293,6 +334,33 @@ class RunFolder:
     def _write(self, name: str, text: str) -> None:
         with replacing_file(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def strict_json(value: Any, indent: int | None = None) -> str:
+    """JSON as its standard has it, which knows no NaN and no infinity: these become null.
+
+    Args:
+        value: plain numbers, strings, lists and dicts.
+        indent: as for `json.dumps`.
+
+    Returns:
+        The text.
+
+    Example:
+
+    >>> from training.common import strict_json
+    >>> strict_json({"loss": 0.5, "perplexity": float("inf")})
+    '{"loss": 0.5, "perplexity": null}'
+    """
+
+    def finite(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: finite(each) for key, each in part.items()}
+        if isinstance(part, list | tuple):
+            return [finite(each) for each in part]
+        return None if isinstance(part, float) and not np.isfinite(part) else part
+
+    return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def settings_of(config: TrainingConfig) -> dict[str, Any]:
@@ -332,11 +400,9 @@ class Checkpoints:
             state: what else is to be kept, as plain numbers, strings, lists and dicts.
             averages: the means of its weights, where they are kept.
         """
-        arrays = {**_named("model", model.variables), **_named("optimizer", _slots(model))}
-        if averages is not None:
-            arrays |= _named("averages", averages.variables)
+        arrays = _arrays(self._latest_groups(model, averages))
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-        _save_arrays(self.latest, arrays)
+        save_arrays(self.latest, arrays)
 
     def restore(
         self, model: keras.Model, averages: WeightAverages | None = None
@@ -351,25 +417,51 @@ class Checkpoints:
             What `save` got as `state`, or None where nothing has been saved.
 
         Raises:
-            UsageError: if the file belongs to a model of another shape or is damaged.
+            UsageError: if the file belongs to a model of another shape or is damaged; the model is
+                as it was then.
         """
         if not self.latest.exists():
             return None
-        arrays = _load_arrays(self.latest)
-        _assign(self.latest, arrays, "model", model.variables)
-        _assign(self.latest, arrays, "optimizer", _slots(model))
+        groups = self._latest_groups(model, averages)
+        state = ArrayKind((None,), np.dtype(np.uint8))
+        arrays = _read(self.latest, groups, {"state": state})
+        try:
+            found = json.loads(arrays["state"].tobytes())
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"The checkpoint {self.latest} cannot be read: {error}") from error
+        if not isinstance(found, dict):
+            raise UsageError(f"The checkpoint {self.latest} cannot be read: its state is no table.")
+        _assign(arrays, groups)
+        return found
+
+    def _latest_groups(self, model: keras.Model, averages: WeightAverages | None) -> _Groups:
+        groups = {"model": model.variables, "optimizer": _slots(model)}
         if averages is not None:
-            _assign(self.latest, arrays, "averages", averages.variables)
-        return json.loads(arrays["state"].tobytes())
+            groups["averages"] = averages.variables
+        return groups
 
     def save_best(self, model: keras.Model) -> None:
         """Keep the weights as the best so far."""
-        _save_arrays(self.best, _named("model", model.weights))
+        save_arrays(self.best, _arrays({"model": model.weights}))
 
     def restore_best(self, model: keras.Model) -> None:
-        """Set the weights to the best ones, where some have been kept."""
+        """Set the weights to the best ones, where some have been kept.
+
+        Raises:
+            UsageError: if the file belongs to a model of another shape or is damaged.
+        """
         if self.best.exists():
-            _assign(self.best, _load_arrays(self.best), "model", model.weights)
+            groups = {"model": model.weights}
+            _assign(_read(self.best, groups), groups)
+
+    def check_best(self, model: keras.Model) -> None:
+        """Raise a UsageError unless the best weights can be read: before there are others."""
+        if not self.best.exists():
+            raise UsageError(f"The checkpoint {self.best} is missing, beside {self.latest}.")
+        _read(self.best, {"model": model.weights})
+
+
+_Groups = dict[str, Sequence[Any]]
 
 
 def _slots(model: keras.Model) -> list[Any]:
@@ -378,30 +470,33 @@ def _slots(model: keras.Model) -> list[Any]:
     return list(model.optimizer.variables)
 
 
-def _named(group: str, variables: Sequence[Any]) -> dict[str, np.ndarray]:
-    return {f"{group}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+def _by_name(groups: _Groups) -> dict[str, Any]:
+    return {f"{name}/{i}": v for name, group in groups.items() for i, v in enumerate(group)}
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with replacing_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+def _arrays(groups: _Groups) -> dict[str, np.ndarray]:
+    return {name: keras.ops.convert_to_numpy(v) for name, v in _by_name(groups).items()}
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read(
+    path: Path, groups: _Groups, others: Mapping[str, ArrayKind] | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint, all of them of the shape of their variables."""
+    kinds = {
+        name: ArrayKind(tuple(v.shape), np.dtype(keras.backend.standardize_dtype(v.dtype)))
+        for name, v in _by_name(groups).items()
+    }
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"The checkpoint {path} cannot be read: {error}") from error
+        return load_arrays(path, {**kinds, **(others or {})})
+    except ArrayFileError as error:
+        raise UsageError(
+            f"The checkpoint {path} cannot be read, or belongs to a model of another shape: {error}"
+        ) from error
 
 
-def _assign(path: Path, arrays: Mapping[str, Any], group: str, variables: Sequence[Any]) -> None:
-    saved = [name for name in arrays if name.startswith(group + "/")]
-    shapes = [tuple(arrays[f"{group}/{i}"].shape) for i in range(len(saved))]
-    if shapes != [tuple(variable.shape) for variable in variables]:
-        raise UsageError(f"The checkpoint {path} belongs to a model of another shape.")
-    for index, variable in enumerate(variables):
-        variable.assign(arrays[f"{group}/{index}"])
+def _assign(arrays: Mapping[str, Any], groups: _Groups) -> None:
+    for name, variable in _by_name(groups).items():
+        variable.assign(arrays[name])
 
 
 # === Training ===
@@ -457,6 +552,11 @@ class RunCallback(keras.callbacks.Callback):
         patience: stop after as many epochs without a better figure; None for never.
         averages: means of the weights, to be measured and kept in place of the weights themselves.
         state: what `Checkpoints.restore` returned, or None for a new run.
+
+    Raises:
+        UsageError: if the state is not that of a run.
+        Diverged: at the end of the first epoch whose loss, or whose weights, are not finite. Its
+            weights are not kept, and the files are as they were after the epoch before.
     """
 
     def __init__(
@@ -472,7 +572,10 @@ class RunCallback(keras.callbacks.Callback):
         state: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        state = state or {"history": [], "best": None, "best_epoch": None, "stopped": False}
+        if state is None:
+            state = {"history": [], "best": None, "best_epoch": None, "stopped": False}
+        elif not _is_state(state):
+            raise UsageError(f"The checkpoint {folder.checkpoints.latest} is not that of a run.")
         self.folder = folder
         self.guard = guard
         self.steps = steps
@@ -505,6 +608,7 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         figures = {name: float(value) for name, value in (logs or {}).items()}
+        self._check_finite(epoch, figures)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = round(time.perf_counter() - self._begin, 3)
         row = {"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": seconds}
@@ -537,6 +641,42 @@ class RunCallback(keras.callbacks.Callback):
             self.averages,
         )
         self.guard.check()
+
+    def _check_finite(self, epoch: int, figures: Mapping[str, float]) -> None:
+        wrong = {
+            f"the {name.replace('_', ' ')} is {figures[name]}"
+            for name in ("loss", "val_loss", self.monitor)
+            if name in figures and not np.isfinite(figures[name])
+        }
+        if not wrong and all(
+            np.isfinite(keras.ops.convert_to_numpy(weight)).all()
+            for weight in self.model.weights
+            if keras.backend.is_float_dtype(weight.dtype)
+        ):
+            return
+        found = " and ".join(sorted(wrong)) or "there are weights that are no finite numbers"
+        kept = "No epoch was good, and nothing is kept."
+        if epoch:
+            kept = f"The checkpoint is that of epoch {epoch}; with --resume it would diverge again."
+        raise Diverged(
+            f"The training has diverged in epoch {epoch + 1}: {found}. {kept} Begin anew with a "
+            "smaller --learning-rate."
+        )
+
+
+def _is_state(state: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's state is what `RunCallback` writes."""
+    numbers = (int, float)
+    history = state.get("history")
+    return (
+        isinstance(history, list)
+        and all(
+            isinstance(row, dict) and isinstance(row.get("seconds"), numbers) for row in history
+        )
+        and isinstance(state.get("best"), (*numbers, type(None)))
+        and isinstance(state.get("best_epoch"), (int, type(None)))
+        and isinstance(state.get("stopped"), bool)
+    )
 
 
 class ProgressCallback(keras.callbacks.Callback):
@@ -648,6 +788,8 @@ def fit_run(
 
     Raises:
         Interrupted: after SIGINT or SIGTERM; the last checkpoint is whole.
+        Diverged: if a loss or the weights are not finite; the checkpoint before it is whole.
+        UsageError: if a checkpoint is damaged.
     """
     averages = WeightAverages(model, average_weights) if average_weights else None
     state = folder.checkpoints.restore(model, averages)
@@ -663,6 +805,8 @@ def fit_run(
             state=state,
         )
         done = len(run.history)
+        if run.best is not None:
+            folder.checkpoints.check_best(model)
         if done and not run.stopped and done < epochs:
             console.print(f"Going on after epoch {done}.")
         if done < epochs and not run.stopped:
@@ -754,10 +898,39 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
         )
         raise SystemExit(128 + stop.signal_number) from stop
     except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"training.{name}: {error}", highlight=False, markup=False
-        )
+        _print_error(name, error)
         raise SystemExit(2) from error
+    except Diverged as error:
+        _print_error(name, error)
+        raise SystemExit(1) from error
+    # TensorFlow and HDF5 write files by themselves, and have errors of their own for a full disk.
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
+        if not isinstance(error, OSError) and not _is_of_a_file(error):
+            raise
+        folder = out()
+        more = f" ({folder})" if folder else ""
+        if folder and (Path(folder) / "checkpoints" / "latest.npz").exists():
+            more += f" Go on with: python -m training.{name} --out {folder} --resume"
+        _print_error(name, f"{error}{more}")
+        raise SystemExit(1) from error
+
+
+def _is_of_a_file(error: Exception) -> bool:
+    """Whether an error of a library is one of the system's, whose words are in its message."""
+    codes = (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+        errno.EIO,
+    )
+    return any(os.strerror(code) in str(error) for code in codes)
+
+
+def _print_error(name: str, error: object) -> None:
+    # A broken standard error must not turn a message into a traceback.
+    with contextlib.suppress(OSError):
+        text = " ".join(str(error).split())
+        Console(stderr=True, soft_wrap=True).print(
+            f"training.{name}: {text}", highlight=False, markup=False
+        )
 
 
 def held_out(items: Sequence[Any], share: float, seed: int = 0) -> tuple[list[Any], list[Any]]:
@@ -778,37 +951,58 @@ def held_out(items: Sequence[Any], share: float, seed: int = 0) -> tuple[list[An
     >>> len(rest), len(part)
     (18, 2)
     """
-    count = max(1, round(len(items) * share))
-    chosen = set(random.Random(seed).sample(range(len(items)), count))
+    chosen = set(_drawn(len(items), share, seed))
     rest = [item for i, item in enumerate(items) if i not in chosen]
     return rest, [item for i, item in enumerate(items) if i in chosen]
 
 
+def _drawn(size: int, share: float, seed: int) -> list[int]:
+    count = max(1, round(size * share))
+    return random.Random(seed).sample(range(size), count)
+
+
 def load_parts(
-    config: TrainingConfig, source: str, load: Callable[[str, str], list[Any]]
-) -> tuple[list[Any], list[Any], list[Any]]:
+    config: TrainingConfig, default: str, load: Callable[[str, str], list[Any]]
+) -> tuple[str, list[Any], list[Any], list[Any]]:
     """The parts of the data that the flags name.
 
     Args:
         config: the settings.
-        source: the data to train on. It has splits of its own if it is a `builtin:` or `tfds:` one.
+        default: the data to train on without `--data`.
         load: reads a split, `load(source, split)`; a ValueError that tells of splits means that
             there is none of that name.
 
     Returns:
-        The training, validation and test part; the latter two are empty where the flags name none
-        and the source has none.
+        Where the data comes from, and the training, validation and test part. The latter two are
+        empty where the flags name none and the source has none; the first is where only the others
+        are to be measured.
     """
-    parts = [load(source, "train")]
-    for split, given in (("validation", config.validation), ("test", config.test)):
-        if given:
-            parts.append(load(given, split))
-        elif source.startswith(("builtin:", "tfds:")):
+    source = config.data or default
+    alone = measured_alone(config)
+    parts = [[] if alone else load(source, "train")]
+    for split, named in (("validation", config.validation), ("test", config.test)):
+        if named:
+            parts.append(load(named, split))
+        elif source.startswith(("builtin:", "tfds:")) and not alone:
             parts.append(_split_if_any(load, source, split))
         else:
             parts.append([])
     train, validation, test = parts
-    return train, validation, test
+    return alone or source, train, validation, test
+
+
+def measured_alone(config: TrainingConfig) -> str:
+    """What `--evaluate-only` is to measure if no `--data` is named: that and nothing else.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        The names given to `--validation` and `--test`, or nothing where there is more to read.
+    """
+    if not config.evaluate_only or config.data is not None:
+        return ""
+    return ", ".join(name for name in (config.validation, config.test) if name)
 
 
 def _split_if_any(load: Callable[[str, str], list[Any]], source: str, split: str) -> list[Any]:
@@ -822,13 +1016,22 @@ def _split_if_any(load: Callable[[str, str], list[Any]], source: str, split: str
         return []
 
 
-def tenth_held_out(rows: list[Any], source: str, what: str) -> tuple[list[Any], list[Any]]:
-    """Split off a tenth of the training data to validate with.
+def tenth_held_out(
+    rows: list[Any],
+    source: str,
+    what: str,
+    names: Callable[[Any], Iterable[Hashable]] = lambda row: (),
+) -> tuple[list[Any], list[Any]]:
+    """Split off a tenth of the training data to validate with, always the same.
+
+    What only one example has (a label, a tag) could not be learnt without it: such an example is
+    not held out. Where every example is one, those of the tenth are trained on as well.
 
     Args:
         rows: the training data.
         source: its name.
         what: what one of them is, such as `sentence`.
+        names: the labels or tags of an example, that a model must have seen.
 
     Returns:
         The rest, and the tenth.
@@ -838,4 +1041,23 @@ def tenth_held_out(rows: list[Any], source: str, what: str) -> tuple[list[Any], 
     """
     if len(rows) < 2:
         raise UsageError(f"{source} has one {what}: nothing can be held out. Use --validation.")
-    return held_out(rows, 0.1)
+    sets = [set(names(row)) for row in rows]
+    left = Counter(name for each in sets for name in each)
+    drawn = _drawn(len(rows), 0.1, 0)
+    others = [i for i in range(len(rows)) if i not in set(drawn)]
+    random.Random(0).shuffle(others)
+    chosen: set[int] = set()
+    for i in [*drawn, *others]:
+        if len(chosen) < len(drawn) and all(left[name] > 1 for name in sets[i]):
+            chosen.add(i)
+            left.subtract(sets[i])
+    rest = [row for i, row in enumerate(rows) if i not in chosen]
+    if not chosen:
+        chosen = set(drawn)
+        Console(stderr=True, soft_wrap=True).print(
+            f"Nothing can be held out of {source}: every {what} is the only one with some label. "
+            "What is measured as validation data is trained on too. Use --validation.",
+            highlight=False,
+            markup=False,
+        )
+    return rest, [row for i, row in enumerate(rows) if i in chosen]

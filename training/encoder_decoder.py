@@ -28,9 +28,12 @@ from training.common import (
     data_path,
     filled,
     flag,
+    given,
     held_out,
+    measured_alone,
 )
 from training.data_flags import naming_flags
+from training.flags import COUNT, NOT_NEGATIVE, SHARE, Range
 from training.script import Plan, Script
 
 DEFAULT_DATA = "builtin:dates"
@@ -38,6 +41,8 @@ DEFAULT_DATA = "builtin:dates"
 # At most so many training pairs are measured at the end: the figure only shows overfitting.
 _TRAIN_PAIRS_MEASURED = 1000
 _LONGEST_DRAWN = 40
+
+_PENALTIES = Range("at least 0 and below 100", lambda number: 0 <= number < 100)
 
 
 @dataclass
@@ -52,8 +57,10 @@ class EncoderDecoderConfig(TrainingConfig):
     )
     validation_target: str | None = flag(None, "the same for --validation")
     test_target: str | None = flag(None, "the same for --test")
-    source_column: int = flag(0, "the column of the texts to read, in a file of columns")
-    target_column: int = flag(1, "the column of the texts to write")
+    source_column: int = flag(
+        0, "the column of the texts to read, in a file of columns", within=NOT_NEGATIVE
+    )
+    target_column: int = flag(1, "the column of the texts to write", within=NOT_NEGATIVE)
     source_unit: str | None = flag(
         None, "what texts are read in; characters for dates, else words", choices=UNITS
     )
@@ -67,20 +74,26 @@ class EncoderDecoderConfig(TrainingConfig):
     cell: str = flag(
         "gru", "the recurrent cell", choices=("simple", "simplified_gru", "gru", "lstm")
     )
-    source_dimension: int | None = flag(None, "length of a source piece's embedding")
-    target_dimension: int | None = flag(None, "length of a target piece's embedding")
+    source_dimension: int | None = flag(None, "length of a source piece's embedding", within=COUNT)
+    target_dimension: int | None = flag(None, "length of a target piece's embedding", within=COUNT)
     min_count: int | None = flag(
-        None, "how often a piece must occur to be known; 2 for words of large data"
+        None, "how often a piece must occur to be known; 2 for words of large data", within=COUNT
     )
-    max_pieces: int | None = flag(None, "how many pieces are known at most, on either side")
+    max_pieces: int | None = flag(
+        None, "how many pieces are known at most, on either side", within=COUNT
+    )
     lowercase: bool = flag(False, "look the source's pieces up in small letters")
     dropout: float | None = flag(
-        None, "share of components dropped from embeddings, encoder and readout"
+        None, "share of components dropped from embeddings, encoder and readout", within=SHARE
     )
     beam_size: int | None = flag(
-        None, "beginnings followed when the model is measured; 1 for characters, 5 for words"
+        None,
+        "beginnings followed when the model is measured; 1 for characters, 5 for words",
+        within=COUNT,
     )
-    length_penalty: float = flag(0.6, "how much a beam favours long texts; 0 for not at all")
+    length_penalty: float = flag(
+        0.6, "how much a beam favours long texts; 0 for not at all", within=_PENALTIES
+    )
 
 
 @dataclass
@@ -153,7 +166,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
                 raise UsageError(
                     f"--target says that data lies in two files: --{part} needs --{part}-target."
                 )
-        train = load(source, config.target, "train")
+        alone = measured_alone(config)
+        train = [] if alone else load(source, config.target, "train")
         parts = {}
         for part, text, target in (
             ("validation", config.validation, config.validation_target),
@@ -162,7 +176,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             if text:
                 parts[part] = load(text, target, part)
             else:
-                parts[part] = load(source, None, part) if builtin else []
+                parts[part] = load(source, None, part) if builtin and not alone else []
         if not parts["validation"] and hold_out:
             sources = list(dict.fromkeys(pair.source for pair in train))
             if len(sources) < 2:
@@ -172,7 +186,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             chosen = set(held_out(sources, 0.1)[1])
             parts["validation"] = [pair for pair in train if pair.source in chosen]
             train = [pair for pair in train if pair.source not in chosen]
-        return PairData(train, parts["validation"], parts["test"], source)
+        return PairData(train, parts["validation"], parts["test"], alone or source)
 
     def with_defaults(self, config: EncoderDecoderConfig, data: PairData) -> EncoderDecoderConfig:
         dates = data.source.startswith("builtin:dates")
@@ -194,17 +208,18 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             data=data.source,
             source_unit=source_unit,
             target_unit=target_unit,
-            units=config.units or units,
-            source_dimension=config.source_dimension or dimensions[0],
-            target_dimension=config.target_dimension or dimensions[1],
-            epochs=config.epochs or (6 if dates else 12 if many else 20),
+            units=given(config.units, units),
+            source_dimension=given(config.source_dimension, dimensions[0]),
+            target_dimension=given(config.target_dimension, dimensions[1]),
+            epochs=given(config.epochs, 6 if dates else 12 if many else 20),
             # Of few pairs, small batches make steps enough.
-            batch_size=config.batch_size or (64 if many else 16),
-            learning_rate=config.learning_rate or (0.004 if dates else 0.002),
-            min_count=config.min_count
-            or (2 if "words" in (source_unit, target_unit) and many else 1),
-            dropout=(0.0 if dates else 0.3) if config.dropout is None else config.dropout,
-            beam_size=config.beam_size or (5 if target_unit == "words" else 1),
+            batch_size=given(config.batch_size, 64 if many else 16),
+            learning_rate=given(config.learning_rate, 0.004 if dates else 0.002),
+            min_count=given(
+                config.min_count, 2 if "words" in (source_unit, target_unit) and many else 1
+            ),
+            dropout=given(config.dropout, 0.0 if dates else 0.3),
+            beam_size=given(config.beam_size, 5 if target_unit == "words" else 1),
         )
 
     # === Model ===
@@ -235,7 +250,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         self, config: EncoderDecoderConfig, model: EncoderDecoder
     ) -> EncoderDecoderConfig:
         words = model.settings["target_unit"] == "words"
-        return replace(config, beam_size=config.beam_size or (5 if words else 1))
+        return replace(config, beam_size=given(config.beam_size, 5 if words else 1))
 
     def describe(self, config: EncoderDecoderConfig, data: PairData, model: EncoderDecoder) -> str:
         settings = model.settings
@@ -282,7 +297,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         self, model: EncoderDecoder, data: PairData, config: EncoderDecoderConfig
     ) -> dict[str, dict[str, Any]]:
         parts = {
-            "train": data.train[:_TRAIN_PAIRS_MEASURED],
+            "train": data.train[: None if config.evaluate_only else _TRAIN_PAIRS_MEASURED],
             "validation": data.validation,
             "test": data.test,
         }
@@ -342,7 +357,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
                 "bleu": f"{scores.get('bleu', 0):.2f}",
             }
             count = len(getattr(data, part))
-            count = min(count, _TRAIN_PAIRS_MEASURED) if part == "train" else count
+            if part == "train" and metrics["epochs"]:
+                count = min(count, _TRAIN_PAIRS_MEASURED)
             table.add_row(part, str(count), *(forms[name] for name in shown))
         console.print()
         console.print(table)

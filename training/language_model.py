@@ -31,14 +31,18 @@ from training.common import (
     data_path,
     filled,
     flag,
+    given,
     held_out,
     load_parts,
+    measured_alone,
 )
 from training.data_flags import naming_flags
+from training.flags import COUNT, NOT_NEGATIVE, SHARE
 from training.language_plots import accuracy_by_distance
 from training.script import Plan, Script
 
-DEFAULT_DATA = "builtin:python"
+PYTHON = "builtin:python"
+DEFAULT_DATA = PYTHON
 GREW_UP_IN = "builtin:grew_up_in"
 
 # How much of Python's source files is read by default: some minutes' work on two cores.
@@ -72,31 +76,50 @@ class LanguageModelConfig(TrainingConfig):
         None,
         "read at most so many characters of the training data, "
         f"for builtin:python {_PYTHON_CHARACTERS:,}",
+        within=COUNT,
     )
     by_line: bool = flag(False, "each line of a file is a text of its own")
     carry: bool | None = flag(
         None, "one stream of text with carried states; --no-carry reads each text on its own"
     )
-    segment_length: int = flag(100, "steps that the gradient goes back, with carried states")
-    dimension: int | None = flag(None, "length of an embedding; 64, for words 256")
+    segment_length: int = flag(
+        100, "steps that the gradient goes back, with carried states", within=COUNT
+    )
+    dimension: int | None = flag(None, "length of an embedding; 64, for words 256", within=COUNT)
     tied: bool | None = flag(None, "one matrix for embeddings and scores; by default for words")
-    min_count: int = flag(1, "how often a word or character must occur in training to be known")
-    max_terms: int | None = flag(None, "how many words or characters are known at most")
+    min_count: int = flag(
+        1, "how often a word or character must occur in training to be known", within=COUNT
+    )
+    max_terms: int | None = flag(
+        None, "how many words or characters are known at most", within=COUNT
+    )
     lowercase: bool = flag(False, "take words in small letters")
-    dropout: float = flag(0.0, "share dropped of what each layer reads, one mask for a sequence")
-    embedding_dropout: float = flag(0.0, "share of words (or characters) dropped everywhere")
+    dropout: float = flag(
+        0.0, "share dropped of what each layer reads, one mask for a sequence", within=SHARE
+    )
+    embedding_dropout: float = flag(
+        0.0, "share of words (or characters) dropped everywhere", within=SHARE
+    )
     recurrent_dropout: float | None = flag(
-        None, "share of the state dropped, one mask for a sequence; by the size of the data"
+        None,
+        "share of the state dropped, one mask for a sequence; by the size of the data",
+        within=SHARE,
     )
     layer_dropout: float | None = flag(
-        None, "share dropped between layers, anew at each step; by the size of the data"
+        None,
+        "share dropped between layers, anew at each step; by the size of the data",
+        within=SHARE,
     )
     output_dropout: float | None = flag(
-        None, "share of the output dropped, one mask for a sequence; by the size of the data"
+        None,
+        "share of the output dropped, one mask for a sequence; by the size of the data",
+        within=SHARE,
     )
     jit: bool = flag(False, "compile training steps with XLA; with --carry, on a GPU or one core")
     prompt: str | None = flag(None, "what the text shown at the end begins with")
-    temperature: float = flag(0.7, "how daring that text is; 0 is always the likeliest")
+    temperature: float = flag(
+        0.7, "how daring that text is; 0 is always the likeliest", within=NOT_NEGATIVE
+    )
     compare_cells: bool = flag(
         False, "builtin:grew_up_in: train each of the four cells, and draw them in one picture"
     )
@@ -153,10 +176,13 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             raise UsageError(
                 "--bidirectional cannot be: what comes next must not be read before it is said."
             )
-        source = config.data or DEFAULT_DATA
+        source = measured_alone(config) or config.data or DEFAULT_DATA
         if config.compare_cells and source != GREW_UP_IN:
             raise UsageError(f"--compare-cells needs --data {GREW_UP_IN}.")
         if source == GREW_UP_IN:
+            for name in ("validation", "test"):
+                if getattr(config, name) is not None:
+                    raise UsageError(f"--{name} goes with other data: {source} brings its own.")
             rows = {split: parse_grew_up_in(split) for split in ("train", "validation", "test")}
             texts = {split: [row.text for row in part] for split, part in rows.items()}
             return LanguageData(**texts, source=source, sentences=rows)
@@ -165,11 +191,11 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         def load(name: str, split: str) -> list[str]:
             return load_running_texts(data_path(name), split=split, by_line=config.by_line)
 
-        train, validation, test = load_parts(config, source, load)
+        source, train, validation, test = load_parts(config, DEFAULT_DATA, load)
         if not validation and hold_out:
             train, validation = _last_tenth(train, source)
-        limit = config.limit or (_PYTHON_CHARACTERS if source == "builtin:python" else None)
-        if limit is not None:
+        limit = given(config.limit, _PYTHON_CHARACTERS if source == PYTHON else None)
+        if limit is not None and not _measured_whole(config, source):
             train = _first(train, limit)
             # What is measured is read one token after the other: a tenth of it is enough.
             validation = _first(validation, max(20_000, limit // 25))
@@ -195,9 +221,6 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             most = tokens // (_LEAST_BATCHES * config.segment_length)
             while batch_size > max(most, _SMALLEST_BATCH):
                 batch_size //= 2
-
-        def given(value: Any, otherwise: Any) -> Any:
-            return otherwise if value is None else value
 
         return replace(
             config,
@@ -304,7 +327,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         parts: dict[str, dict[str, Any]] = {}
         for name in ("train", "validation", "test"):
             texts = getattr(data, name)
-            if name == "train":
+            if name == "train" and not _measured_whole(config, data.source):
                 # To save time it is not read in one go.
                 part = _first(texts, _TRAIN_CHARACTERS_MEASURED)
                 parts[name] = model.evaluate(part, carry=carry, context=256)
@@ -476,6 +499,11 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         console.print(table)
         console.print(f"{path}", highlight=False)
         return metrics
+
+
+def _measured_whole(config: LanguageModelConfig, source: str) -> bool:
+    """Whether data is measured to its end: with --evaluate-only, but for Python's own files."""
+    return config.evaluate_only and source != PYTHON
 
 
 def _figure_of(model: LanguageModel) -> str:

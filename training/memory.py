@@ -37,8 +37,11 @@ from training.common import (
     decaying_adam,
     filled,
     flag,
-    held_out,
+    given,
+    measured_alone,
+    tenth_held_out,
 )
+from training.flags import COUNT, POSITIVE, SHARE, Range
 from training.script import Plan, Script
 
 BUILTIN = "builtin:"
@@ -144,6 +147,9 @@ _DIGITS = ("digits", "digits_pixels")
 # The share of the epochs that have shorter sequences, with `--shortest`.
 _SHORTER = 0.9
 
+_CHRONO = Range("0, or at least 3", lambda number: number == 0 or number >= 3)
+_FLOOR = Range("from 0 to 1", lambda number: 0 <= number <= 1)
+
 # How many sequences are made to validate and to test, and how many are measured of those trained.
 _VALIDATION, _TEST, _TRAIN_MEASURED = 500, 1000, 500
 
@@ -158,22 +164,32 @@ class MemoryConfig(TrainingConfig):
         None, f"a generated task, {DEFAULT_TASK} by default", choices=tuple(TASKS)
     )
     length: int | None = flag(
-        None, "steps of a sequence, for copy the blank ones; by the task, for most of them"
+        None,
+        "steps of a sequence, for copy the blank ones; by the task, for most of them",
+        within=COUNT,
     )
     shortest: int | None = flag(
-        None, "begin with sequences of this length, and double it up to --length"
+        None, "begin with sequences of this length, and double it up to --length", within=COUNT
     )
-    sequences: int | None = flag(None, "sequences in an epoch; by the task")
+    sequences: int | None = flag(None, "sequences in an epoch; by the task", within=COUNT)
     fixed: bool | None = flag(
         None, "train on the same sequences in each epoch, else on new ones; by the task"
     )
     chrono: int | None = flag(
-        None, "greatest number of steps to remember, for the gates' biases; 0 for plain biases"
+        None,
+        "greatest number of steps to remember, for the gates' biases; 0 for plain biases",
+        within=_CHRONO,
     )
-    dropout: float = flag(0.0, "share of components dropped behind the recurrent layers")
-    recurrent_dropout: float = flag(0.0, "share of the state dropped, one mask for a sequence")
-    clip_norm: float = flag(1.0, "joint norm to which gradients are clipped")
-    floor: float = flag(0.02, "the last step size as a share of the largest; 1 for no decay")
+    dropout: float = flag(
+        0.0, "share of components dropped behind the recurrent layers", within=SHARE
+    )
+    recurrent_dropout: float = flag(
+        0.0, "share of the state dropped, one mask for a sequence", within=SHARE
+    )
+    clip_norm: float = flag(1.0, "joint norm to which gradients are clipped", within=POSITIVE)
+    floor: float = flag(
+        0.02, "the last step size as a share of the largest; 1 for no decay", within=_FLOOR
+    )
     xla: bool = flag(True, "compile training steps with XLA; without it, a run starts sooner")
     until_solved: bool = flag(
         False, f"stop when the {SOLVED_SEQUENCES} latest sequences, or all of --fixed, were right"
@@ -217,7 +233,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         tenth is held out to validate, chosen by chance but always the same, if there is no other.
         """
         task = _task_of(config)
-        if task is None:
+        if task is None or measured_alone(config):
             return self._from_files(config, hold_out)
         for name in ("validation", "test"):
             if getattr(config, name) is not None:
@@ -237,7 +253,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
             return MemoryData(train, validation, test, f"{BUILTIN}{task}", task, None)
 
         generated = TASKS[task]
-        length = config.length or generated.length
+        length = given(config.length, generated.length)
 
         def make(count: int, seed: Any, length: int | None = length) -> MemoryExamples:
             return generated.make(count, length, seed)
@@ -252,7 +268,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
                 )
         if task == "reber" and not fixed:
             raise UsageError("--no-fixed is not for reber, whose strings have no longest one.")
-        count = config.sequences or generated.sequences
+        count = given(config.sequences, generated.sequences)
         # The leading numbers keep apart what is trained on, whatever the seed, and what is not.
         train = make(count, (1, config.seed, 0)) if fixed else make(_TRAIN_MEASURED, (1, 1, 0))
         return MemoryData(
@@ -270,27 +286,30 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
                 raise UsageError(f"--{name} is for generated tasks, not for a file.")
         if config.fixed is False:
             raise UsageError("--no-fixed is for generated tasks, not for a file.")
-        source = config.data or ""
-        train = MemoryExamples.load(data_path(source))
+        alone = measured_alone(config)
+        source = config.data or alone
         validation, test = (
             MemoryExamples.load(data_path(name)) if name else None
             for name in (config.validation, config.test)
         )
+        if alone:
+            some = filled(validation or test)
+            return MemoryData(some[:0], validation, test, source, None, None)
+        train = MemoryExamples.load(data_path(source))
         if validation is None and hold_out:
-            if len(train) < 2:
-                raise UsageError(
-                    f"{source} has one sequence: nothing can be held out. Use --validation."
-                )
-            rest, part = held_out(range(len(train)), 0.1)
+            rows = list(range(len(train)))
+            names = functools.partial(_numbers_of, train)
+            rest, part = tenth_held_out(rows, source, "sequence", names)
             train, validation = train[np.array(rest)], train[np.array(part)]
         return MemoryData(train, validation, test, source, None, None)
 
     def with_defaults(self, config: MemoryConfig, data: MemoryData) -> MemoryConfig:
         known = TASKS[data.task] if data.task else Generated(make=lambda *_: data.train)
-        length = None if known.length is None else config.length or known.length
+        length = None if known.length is None else given(config.length, known.length)
         chrono = config.chrono
         if chrono is None:
             chrono = 0 if config.cell == "simple" else known.chrono * (length or 0)
+            chrono = chrono if _CHRONO.holds(chrono) else 0
         fixed = data.make is None
         return replace(
             config,
@@ -301,13 +320,13 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
             sequences=(
                 None
                 if data.task is None or data.task in _DIGITS
-                else config.sequences or known.sequences
+                else given(config.sequences, known.sequences)
             ),
-            cell=config.cell or known.cell,
-            units=config.units or known.units,
-            epochs=config.epochs or known.epochs,
-            batch_size=config.batch_size or known.batch_size,
-            learning_rate=config.learning_rate or known.learning_rate,
+            cell=given(config.cell, known.cell),
+            units=given(config.units, known.units),
+            epochs=given(config.epochs, known.epochs),
+            batch_size=given(config.batch_size, known.batch_size),
+            learning_rate=given(config.learning_rate, known.learning_rate),
             chrono=chrono,
         )
 
@@ -316,7 +335,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         names = {"train": data.source, "validation": config.validation, "test": config.test}
         for part, name in names.items():
             examples = getattr(data, part)
-            if examples is not None:
+            if examples:
                 try:
                     model.check_examples(examples)
                 except ValueError as error:
@@ -415,13 +434,11 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         self, model: MemoryModel, data: MemoryData, config: MemoryConfig
     ) -> dict[str, dict[str, Any]]:
         parts = {
-            "train": data.train[:_TRAIN_MEASURED],
+            "train": data.train[: None if config.evaluate_only else _TRAIN_MEASURED],
             "validation": data.validation,
             "test": data.test,
         }
-        return {
-            name: model.evaluate(part) if part is not None else {} for name, part in parts.items()
-        }
+        return {name: model.evaluate(part) if part else {} for name, part in parts.items()}
 
     def draw(
         self,
@@ -475,19 +492,21 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         self, console: Console, model: MemoryModel, data: MemoryData, metrics: Mapping[str, Any]
     ) -> None:
         table = Table(title=f"{data.source}", title_justify="left")
-        names = [name for name in metrics["train"] if (name, model.answers) != ("loss", "number")]
+        parts = [part for part in ("train", "validation", "test") if metrics[part]]
+        names = [name for name in metrics[parts[0]] if (name, model.answers) != ("loss", "number")]
         for title in ("part", "sequences", *names):
             table.add_column(title, justify="left" if title == "part" else "right")
-        for part in ("train", "validation", "test"):
-            if metrics[part]:
-                size = min(len(getattr(data, part)), _TRAIN_MEASURED if part == "train" else 10**9)
-                cells = [
-                    f"{metrics[part][name]:.3g}"
-                    if name in ("loss", "mse")
-                    else f"{100 * metrics[part][name]:.2f} %"
-                    for name in names
-                ]
-                table.add_row(part, str(size), *cells)
+        for part in parts:
+            size = len(getattr(data, part))
+            if part == "train" and metrics["epochs"]:
+                size = min(size, _TRAIN_MEASURED)
+            cells = [
+                f"{metrics[part][name]:.3g}"
+                if name in ("loss", "mse")
+                else f"{100 * metrics[part][name]:.2f} %"
+                for name in names
+            ]
+            table.add_row(part, str(size), *cells)
         console.print()
         console.print(table)
         console.print()
@@ -588,6 +607,18 @@ def _task_of(config: MemoryConfig) -> str | None:
     if config.task is not None:
         raise UsageError(f"--task {config.task} cannot go with --data {config.data}.")
     return None
+
+
+def _numbers_of(examples: MemoryExamples, row: int) -> set[tuple[str, int]]:
+    """The symbols and labels of an example, which a model must have seen."""
+    arrays = {"input": examples.inputs, "target": examples.targets}
+    return {
+        (name, int(number))
+        for name, array in arrays.items()
+        if array.dtype.kind in "iu"
+        for number in np.unique(array[row])
+        if number >= 0
+    }
 
 
 def _baseline(data: MemoryData) -> dict[str, float]:

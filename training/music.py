@@ -34,15 +34,20 @@ from training.common import (
     data_path,
     filled,
     flag,
+    given,
     held_out,
+    measured_alone,
 )
 from training.data_flags import naming_flags
+from training.flags import COUNT, SHARE, Range
 from training.script import Plan, Script
 
 # At most so many training pieces are measured at the end: the figure only shows overfitting.
 _TRAIN_PIECES_MEASURED = 100
 _SERVING_BATCH = 32
 _SERVING_FRAMES = 256
+
+_SEMITONES = Range("0 or more, at most 87", lambda number: 0 <= number < 88)
 
 
 @dataclass
@@ -51,19 +56,27 @@ class MusicConfig(TrainingConfig):
 
     bidirectional: bool = flag(False, "not for music: what comes next must not be seen")
     outputs: str = flag("nade", "the keys of a chord by themselves, or as a whole", choices=OUTPUTS)
-    nade_units: int = flag(64, "length of the hidden layer of nade")
-    input_dropout: float = flag(0.0, "share of keys dropped from what is read")
+    nade_units: int = flag(64, "length of the hidden layer of nade", within=COUNT)
+    input_dropout: float = flag(0.0, "share of keys dropped from what is read", within=SHARE)
     dropout: float | None = flag(
-        None, "share of components dropped behind each recurrent layer; by the size of the data"
+        None,
+        "share of components dropped behind each recurrent layer; by the size of the data",
+        within=SHARE,
     )
-    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped")
+    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped", within=SHARE)
     chunk: int | None = flag(
-        None, "frames through which the gradient reaches back; by the size of the data"
+        None,
+        "frames through which the gradient reaches back; by the size of the data",
+        within=COUNT,
     )
-    transpose: int = flag(0, "move training pieces by at most so many semitones, anew each epoch")
+    transpose: int = flag(
+        0, "move training pieces by at most so many semitones, anew each epoch", within=_SEMITONES
+    )
     key_prior: bool = flag(True, "begin with how often each key sounds in the training data")
     frames_per_beat: int = flag(
-        2, "frames of a quarter note, where data has beats; .mat and JSON files have frames"
+        2,
+        "frames of a quarter note, where data has beats; .mat and JSON files have frames",
+        within=COUNT,
     )
 
 
@@ -113,22 +126,23 @@ class MusicScript(Script[MusicConfig, MusicData]):
             # A single frame has nothing to foresee.
             return [roll for roll in rolls if len(roll) > 1]
 
+        alone = measured_alone(config)
         splits_of = naming_flags(config)(piano_roll_splits)
-        splits = splits_of(data_path(source))
-        rows = load(source, "train")
+        splits = () if alone else splits_of(data_path(source))
+        rows = [] if alone else load(source, "train")
         parts: dict[str, list[np.ndarray]] = {}
-        for split, given in (("validation", config.validation), ("test", config.test)):
-            if given:
-                own = splits_of(data_path(given))
+        for split, named in (("validation", config.validation), ("test", config.test)):
+            if named:
+                own = splits_of(data_path(named))
                 # A file of its own may call its only part by any name.
-                parts[split] = load(given, split if split in own or not own else own[0])
+                parts[split] = load(named, split if split in own or not own else own[0])
             else:
                 parts[split] = load(source, split) if split in splits else []
-        if not rows:
+        if not rows and not alone:
             raise UsageError(f"{source} has no piece of two frames or more.")
         if not parts["validation"] and hold_out:
             rows, parts["validation"] = _hold_out(rows, source)
-        return MusicData(rows, parts["validation"], parts["test"], source)
+        return MusicData(rows, parts["validation"], parts["test"], alone or source)
 
     def with_defaults(self, config: MusicConfig, data: MusicData) -> MusicConfig:
         frames = _frames(data.train)
@@ -136,17 +150,13 @@ class MusicScript(Script[MusicConfig, MusicData]):
         return replace(
             config,
             data=data.source,
-            units=config.units or (300 if many else 200),
-            epochs=config.epochs or (100 if few else 15 if many else 40),
-            batch_size=config.batch_size or 16,
-            learning_rate=config.learning_rate or 0.006,
-            chunk=config.chunk or (128 if many else 64),
-            dropout=(0.2 if many else 0.3) if config.dropout is None else config.dropout,
+            units=given(config.units, 300 if many else 200),
+            epochs=given(config.epochs, 100 if few else 15 if many else 40),
+            batch_size=given(config.batch_size, 16),
+            learning_rate=given(config.learning_rate, 0.006),
+            chunk=given(config.chunk, 128 if many else 64),
+            dropout=given(config.dropout, 0.2 if many else 0.3),
         )
-
-    def check(self, model: MusicModel, config: MusicConfig, data: MusicData) -> None:
-        if config.transpose < 0:
-            raise UsageError(f"--transpose must be 0 or more. Received: {config.transpose}")
 
     # === Model ===
 
@@ -215,7 +225,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
         self, model: MusicModel, data: MusicData, config: MusicConfig
     ) -> dict[str, dict[str, Any]]:
         parts = {
-            "train": data.train[:_TRAIN_PIECES_MEASURED],
+            "train": data.train[: None if config.evaluate_only else _TRAIN_PIECES_MEASURED],
             "validation": data.validation,
             "test": data.test,
         }

@@ -187,11 +187,11 @@ class Script(ABC, Generic[Config, Data]):
                 self.config_class, arguments, name=self.name, description=self.description
             )  # type: ignore[assignment]
             assert config is not None
-            folder = RunFolder(config.out or "", resume=config.resume)
-            if config.evaluate_only:
-                self.evaluate(config, folder, console)
-            else:
-                self.train(config, folder, console)
+            with RunFolder(config.out or "", resume=config.resume) as folder:
+                if config.evaluate_only:
+                    self.evaluate(config, folder, console)
+                else:
+                    self.train(config, folder, console)
 
     def make_model(self, config: Config, data: Data) -> Task:
         """The model to train: a new one, or the preset's.
@@ -229,9 +229,9 @@ class Script(ABC, Generic[Config, Data]):
         set_seeds(config.seed)
         data = self.load_data(config)
         config = self.with_defaults(config, data)
-        folder.write_config(config, data=data.sizes())
         model = self.make_model(config, data)
         self.check(model, config, data)
+        folder.write_config(config, data=data.sizes())
         console.print(
             f"{self.describe(config, data, model)}, {parameters_of(model):,} weights, "
             f"seed {config.seed} → {config.out}",
@@ -297,7 +297,7 @@ class Script(ABC, Generic[Config, Data]):
         return plan, run
 
     def evaluate(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
-        """Measure a preset on all data that is given, and do nothing else.
+        """Measure a preset on all data that is named, to its end, and do nothing else.
 
         Args:
             config: the settings; `preset` is set.
@@ -311,13 +311,11 @@ class Script(ABC, Generic[Config, Data]):
         config = self.for_preset(config, model)
         data = self.load_data(config, hold_out=False)
         self.check(model, config, data)
+        parts = self.measure(model, data, config)
+        if not any(parts.values()):
+            raise UsageError(f"{data.source} has nothing that could be measured.")
+        metrics = {**self._head(config, data, model), "epochs": 0, "seconds": 0.0, **parts}
         folder.write_config(config, data=data.sizes())
-        metrics = {
-            **self._head(config, data, model),
-            "epochs": 0,
-            "seconds": 0.0,
-            **self.measure(model, data, config),
-        }
         folder.write_metrics(metrics)
         self.show(console, model, data, metrics)
         console.print(f"\n{folder.path / 'metrics.json'}", highlight=False)

@@ -9,6 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -23,19 +24,21 @@ from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
 from kerasrnn.zoo.sequence_tagger import SCHEMES
 from kerasrnn.zoo.tagger_network import SPELLINGS
-from kerasrnn.zoo.task import check_choice
 from training import plots
 from training.common import (
     RunCallback,
     RunFolder,
     TrainingConfig,
+    check_vectors,
     data_path,
     filled,
     flag,
+    given,
     load_parts,
     tenth_held_out,
 )
 from training.data_flags import naming_flags
+from training.flags import COUNT, NOT_NEGATIVE, SHARE
 from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
@@ -60,37 +63,55 @@ class TaggerConfig(TrainingConfig):
         None, "choose tags together (conditional random field); by default for entities"
     )
     recall_margin: float = flag(
-        0.0, "nats by which an entity's tag must beat O in training: more of them are found"
+        0.0,
+        "nats by which an entity's tag must beat O in training: more of them are found",
+        within=NOT_NEGATIVE,
     )
     characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
     capitals: bool = flag(False, "a vector for how a word is capitalised, beside its other vectors")
     embeddings: str | None = flag(
-        None, "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader"
+        None,
+        "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader",
+        check=check_vectors,
     )
     freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
-        20_000, "how many of the first words of --embeddings to know besides those of the data"
+        20_000,
+        "how many of the first words of --embeddings to know besides those of the data",
+        within=NOT_NEGATIVE,
     )
     vector_deviation: float | None = flag(
-        None, "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read"
+        None,
+        "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read",
+        within=NOT_NEGATIVE,
     )
     pieces: str | None = flag(
-        None, "pieces of words with their vectors, so that no word is unknown: such as minilm-l6"
+        None,
+        "pieces of words with their vectors, so that no word is unknown: such as minilm-l6",
+        choices=tuple(PIECE_PACKAGES),
     )
     lazy_embeddings: bool = flag(
         False, "change the embeddings of the words of a batch only: much faster with many words"
     )
-    word_dimension: int = flag(100, "length of a word's embedding without --embeddings")
-    character_units: int = flag(50, "length of the vector of a word's spelling")
-    character_width: int = flag(3, "how many characters a filter sees, with --characters cnn")
-    min_count: int = flag(1, "how often a word must occur in training to be known")
+    word_dimension: int = flag(
+        100, "length of a word's embedding without --embeddings", within=COUNT
+    )
+    character_units: int = flag(50, "length of the vector of a word's spelling", within=COUNT)
+    character_width: int = flag(
+        3, "how many characters a filter sees, with --characters cnn", within=COUNT
+    )
+    min_count: int = flag(1, "how often a word must occur in training to be known", within=COUNT)
     soft_labels: str | None = flag(
         None, "what to learn in place of --data: a file that python -m training.teacher wrote"
     )
-    dropout: float = flag(0.5, "share of components dropped before and behind the recurrent layers")
-    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped in a sentence")
+    dropout: float = flag(
+        0.5, "share of components dropped before and behind the recurrent layers", within=SHARE
+    )
+    recurrent_dropout: float = flag(
+        0.0, "share of the recurrent state dropped in a sentence", within=SHARE
+    )
     word_dropout: float | None = flag(
-        None, "share of words taken for unknown in training; by the size of the data"
+        None, "share of words taken for unknown in training; by the size of the data", within=SHARE
     )
     sentence_labels: bool = flag(True, "learn the sentences' labels (intents) where data has them")
     split_contractions: bool | None = flag(
@@ -169,9 +190,9 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             wanted = None if scheme == "none" else scheme
             return load_sentences(data_path(name), split=split, column=column, scheme=wanted)
 
-        rows, validation, test = load_parts(config, source, load)
+        source, rows, validation, test = load_parts(config, DEFAULT_DATA, load)
         if not validation and hold_out:
-            rows, validation = tenth_held_out(rows, source, "sentence")
+            rows, validation = tenth_held_out(rows, source, "sentence", partial(_names, scheme))
         return TaggerData(rows, validation, test, scheme, source)
 
     def with_defaults(self, config: TaggerConfig, data: TaggerData) -> TaggerConfig:
@@ -181,19 +202,15 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             config,
             data=data.source,
             scheme=data.scheme,
-            units=config.units or (150 if many else 100),
-            epochs=config.epochs or (12 if many else 20),
-            batch_size=config.batch_size or (32 if many else 16),
-            learning_rate=config.learning_rate or (0.003 if many else 0.006),
+            units=given(config.units, 150 if many else 100),
+            epochs=given(config.epochs, 12 if many else 20),
+            batch_size=given(config.batch_size, 32 if many else 16),
+            learning_rate=given(config.learning_rate, 0.003 if many else 0.006),
             # Where there are few sentences, most names of other texts are unknown words.
-            word_dropout=(
-                (0.05 if many else 0.2) if config.word_dropout is None else config.word_dropout
-            ),
+            word_dropout=given(config.word_dropout, 0.05 if many else 0.2),
             # Tags that stand for themselves gain little from a field, which costs a fifth of time.
-            crf=data.scheme != "none" if config.crf is None else config.crf,
-            split_contractions=(
-                conllu if config.split_contractions is None else config.split_contractions
-            ),
+            crf=given(config.crf, data.scheme != "none"),
+            split_contractions=given(config.split_contractions, conllu),
         )
 
     def check(self, model: SequenceTagger, config: TaggerConfig, data: TaggerData) -> None:
@@ -218,7 +235,6 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         else:
             arguments["word_dimension"] = config.word_dimension
         if config.pieces:
-            check_choice("--pieces", config.pieces, tuple(PIECE_PACKAGES))
             arguments["pieces"], piece_matrix = PIECE_PACKAGES[config.pieces].read_pieces()
             arguments["piece_dimension"] = piece_matrix.shape[1]
         if not config.sentence_labels:
@@ -312,7 +328,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         self, model: SequenceTagger, data: TaggerData, config: TaggerConfig
     ) -> dict[str, dict[str, Any]]:
         parts = {
-            "train": data.train[:_TRAIN_SENTENCES_MEASURED],
+            "train": data.train[: None if config.evaluate_only else _TRAIN_SENTENCES_MEASURED],
             "validation": data.validation,
             "test": data.test,
         }
@@ -408,6 +424,13 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
+
+
+def _names(scheme: str, sentence: TaggedSentence) -> set[tuple[str, str | None]]:
+    """What a model must have seen to know a sentence's labels."""
+    # A tagger that knows a label knows all tags of it.
+    words = sentence.tags if scheme == "none" else [tag[2:] for tag in sentence.tags if tag != "O"]
+    return {("word", word) for word in words} | {("sentence", sentence.label)}
 
 
 def _taught(source: str, model: SequenceTagger) -> tuple[list[TaggedSentence], list[np.ndarray]]:
