@@ -34,6 +34,7 @@ from kerasrnn.zoo.presets import read_config, read_index
 from kerasrnn.zoo.task import Task
 from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES
 from training import zoo_readme
+from training.common import make_console, reporting_errors, strict_json
 from training.script import Script
 
 # The script that trains each class. They are imported when needed: each has extras of its own.
@@ -169,7 +170,7 @@ def _write_metrics(
         },
     }
     with replacing_file(folder / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(strict_json(metrics, indent=1) + "\n", "utf-8")
 
 
 def _settings(preset: Path) -> dict[str, Any]:
@@ -266,6 +267,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.runs and not options.add:
         parser.error("--runs must name the folders of runs, unless --add only measures anew.")
+    with reporting_errors(make_console(), "publish", lambda: None):
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.add:
         print(add_runs(options.name, options.runs, options.zoo))
         return

@@ -32,6 +32,7 @@ from training.common import (
     make_console,
     reporting_errors,
 )
+from training.flags import NOT_NEGATIVE, POSITIVE, SEED, check_range
 from training.script import Script
 from training.soft_labels import SoftLabels
 from training.tagger import SCRIPT as TAGGER
@@ -267,6 +268,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             check_between(flag_name(name), getattr(options, name), 0, 1)
         for name in ("teachers", "epochs", "batch_size"):
             check_positive(flag_name(name), getattr(options, name))
+        for name, within in (("learning_rate", POSITIVE), ("copies", NOT_NEGATIVE), ("seed", SEED)):
+            check_range(name, getattr(options, name), within)
         package = PIECE_PACKAGES.get(options.encoder)
         folder = options.encoder if package is None else package.encoder()
         teacher_network.check_encoder(folder)
