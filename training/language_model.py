@@ -481,7 +481,8 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             begun = config.resume and (out / "config.toml").exists()
             own = replace(config, cell=cell, out=str(out), compare_cells=False, resume=begun)
             console.print(f"\n=== {cell} ===", style="bold")
-            runs[cell] = super().train(own, RunFolder(out, resume=begun), console)
+            with RunFolder(out, resume=begun) as own_folder:
+                runs[cell] = super().train(own, own_folder, console)
         rows = {cell: run["test"]["distances"] for cell, run in runs.items()}
         folder.plots.mkdir(exist_ok=True)
         path = folder.plots / "accuracy_by_distance.png"
