@@ -908,7 +908,7 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
         if not isinstance(error, OSError) and not _is_of_a_file(error):
             raise
         folder = out()
-        more = f" ({folder})" if folder else ""
+        more = f" ({folder})." if folder else "."
         if folder and (Path(folder) / "checkpoints" / "latest.npz").exists():
             more += f" Go on with: python -m training.{name} --out {folder} --resume"
         _print_error(name, f"{error}{more}")
