@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasrnn.layers.crf_loss import SentenceLoss, sentence_weights, set_source, source_of
 from kerasrnn.recurrence import scan
 
 # What a forbidden start, transition or end adds to a path's score. No sum of ordinary scores comes
@@ -33,14 +34,19 @@ class CRF(keras.layers.Layer):
     *to*; s is `starts` and f is `ends`, both `(num_tags,)`.
 
     Calling the layer returns the emission scores as they came, in float32: the layer marks the
-    place of the CRF in a model, and a model trains with `loss` (or `sentence_loss` in `compile`)
-    and answers with `decode`, on those scores. All methods compute in float32 (float64 under a
-    float64 policy), whatever the layers below use. They are made of ordinary operations, on any
-    Keras backend, and so go into a SavedModel.
+    place of the CRF in a model, and a model trains with `compile(loss=crf.sentence_loss)` (or with
+    `loss` in a loop of one's own) and answers with `decode`, on those scores. Both also take the
+    tensors of a functional model: `keras.Model(model.inputs, crf.decode(model.outputs[0])[0])`
+    gives tags. All methods compute in float32 (float64 under a float64 policy), whatever the
+    layers below use. They are made of ordinary operations, on any Keras backend, and so go into a
+    SavedModel.
 
     **Masks** are boolean, `(batch, time)`, with any pattern: a position whose mask is false does
     not exist, and the chain links the neighbours that remain. A row without any position has the
-    one path of no tags, of score 0 and probability 1.
+    one path of no tags, of score 0 and probability 1. The layer takes `mask=` or, as all Keras
+    layers do, the mask that comes along from an `Embedding(mask_zero=True)`. The scores that it
+    returns remember this mask: all methods keep to it when they are given none. They carry no
+    Keras mask, with which Keras would weigh the loss of a sentence step by step.
 
     **Constraints** say which tags may start, follow each other and end. `decode` and `marginals`
     always keep to them. If no legal path exists, `decode` returns the one that breaks the fewest.
@@ -76,6 +82,10 @@ class CRF(keras.layers.Layer):
     ([[1, 1, 1]], [5.0])
     >>> crf.log_likelihood(logits, np.array([[1, 1, 1]])).shape
     TensorShape([1])
+    >>> import keras
+    >>> model = keras.Sequential([keras.layers.Embedding(9, 2, mask_zero=True), CRF(2)])
+    >>> model.compile("adam", loss=model.layers[-1].sentence_loss)
+    >>> history = model.fit(np.array([[4, 7, 0]]), np.array([[1, 0, 0]]), verbose=0)
     """
 
     def __init__(
@@ -131,23 +141,38 @@ class CRF(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, logits: Any, mask: Any = None) -> Any:
+    def call(self, logits: Any, mask: Any = None, answer: str | None = None) -> Any:
         """Return the emission scores in the layer's float32; see the class for why.
 
         Args:
             logits: emission scores `(batch, time, num_tags)`.
-            mask: accepted so that the layer can stand in any stack; it changes nothing here.
+            mask: booleans `(batch, time)`, or None; the loss and the answers on what is returned
+                keep to it.
+            answer: "tags", "score" or "marginals" for what `decode` and `marginals` return. That
+                is how they stand in a functional model.
         """
         self._check_tags(logits.shape)
-        return ops.cast(logits, self._float)
+        _check_answer(answer)
+        if answer == "marginals":
+            return self.marginals(logits, mask)
+        if answer is not None:
+            tags, score = self.decode(logits, mask)
+            return tags if answer == "tags" else score
+        # A tensor of its own: that of the layer below would bring its Keras mask along.
+        scores = ops.copy(ops.cast(logits, self._float))
+        set_source(scores, self, _mask_for(logits, mask))
+        return scores
 
     def compute_mask(self, logits: Any, previous_mask: Any = None) -> None:
         # A loss of one value per sentence cannot be weighted by a mask of one value per token.
         return None
 
-    def compute_output_spec(self, logits: Any, mask: Any = None) -> Any:
+    def compute_output_spec(self, logits: Any, mask: Any = None, answer: str | None = None) -> Any:
         self._check_tags(logits.shape)
-        return keras.KerasTensor(logits.shape, dtype=self._float)
+        _check_answer(answer)
+        axes = {"tags": 2, "score": 1, "marginals": 3, None: 3}[answer]
+        dtype = "int32" if answer == "tags" else self._float
+        return keras.KerasTensor(logits.shape[:axes], dtype=dtype)
 
     # --- Likelihood ---
 
@@ -158,7 +183,7 @@ class CRF(keras.layers.Layer):
             logits: emission scores `(batch, time, num_tags)`.
             tags: integers `(batch, time)` in [0, num_tags). Positions with a negative tag are
                 left out, as if masked.
-            mask: booleans `(batch, time)`, or None for all true.
+            mask: booleans `(batch, time)`, or None for that of the scores; else all true.
 
         Returns:
             `(batch,)`.
@@ -171,7 +196,7 @@ class CRF(keras.layers.Layer):
 
         Args:
             logits: emission scores `(batch, time, num_tags)`.
-            mask: booleans `(batch, time)`, or None for all true.
+            mask: booleans `(batch, time)`, or None for that of the scores; else all true.
 
         Returns:
             `(batch,)`.
@@ -188,7 +213,7 @@ class CRF(keras.layers.Layer):
             logits: emission scores `(batch, time, num_tags)`.
             tags: integers `(batch, time)` in [0, num_tags). Positions with a negative tag are
                 left out, as if masked.
-            mask: booleans `(batch, time)`, or None for all true.
+            mask: booleans `(batch, time)`, or None for that of the scores; else all true.
 
         Returns:
             `(batch,)`; 0 for a sentence of which nothing is left.
@@ -211,32 +236,38 @@ class CRF(keras.layers.Layer):
         Args:
             logits: emission scores `(batch, time, num_tags)`.
             tags: integers `(batch, time)`; negative ones are left out, as if masked.
-            mask: booleans `(batch, time)`, or None for all true.
+            mask: booleans `(batch, time)`, or None for that of the scores; else all true.
             sample_weight: `(batch,)`, or None for 1.
 
         Returns:
             A scalar.
         """
+        ranks = [len(ops.shape(x)) for x in (logits, tags)]
+        if ranks != [3, 2] or logits.shape[-1] not in (None, self.num_tags):
+            raise ValueError(
+                f"`loss` takes the scores (batch, time, num_tags={self.num_tags}) and then the "
+                f"tags (batch, time). Received shapes: {tuple(ops.shape(logits))} and "
+                f"{tuple(ops.shape(tags))}. Keras hands them over the other way round: use "
+                "`compile(loss=crf.sentence_loss)`."
+            )
         losses = -self.log_likelihood(logits, tags, mask)
         if sample_weight is not None:
-            losses = losses * ops.cast(sample_weight, losses.dtype)
-        return ops.mean(losses)
+            losses = losses * ops.cast(sentence_weights(sample_weight), losses.dtype)
+        # Without any sentence, 0.
+        count = ops.cast(ops.shape(losses)[0], losses.dtype)
+        return ops.divide_no_nan(ops.sum(losses), count)
 
-    def sentence_loss(self, tags: Any, logits: Any) -> Any:
-        """Negative log-likelihood of each sentence, as a function for `compile(loss=...)`.
+    @property
+    def sentence_loss(self) -> SentenceLoss:
+        """Negative log-likelihood of each sentence: `compile(loss=crf.sentence_loss)`.
 
-        Mark padding with negative tags: Keras hands no mask to a loss function.
-
-        Args:
-            tags: `(batch, time)`, negative where there is no token.
-            logits: what the layer returned, `(batch, time, num_tags)`.
-
-        Returns:
-            `(batch,)`, in nats, to be weighted and averaged by Keras.
+        A function of `tags`, integers `(batch, time)`, negative where there is no token, and of
+        `logits`, what the layer returned; the mask with which the layer was called counts too. It
+        gives `(batch,)`, in nats; in a compiled model, Keras weighs and averages these with
+        `sample_weight`, one number for each sentence. It is saved, loaded and cloned with the
+        model: there it takes the CRF that the scores come from.
         """
-        if len(logits.shape) == 2:  # Keras has squeezed away the axis of a single tag.
-            logits = ops.expand_dims(logits, -1)
-        return -self.log_likelihood(logits, tags)
+        return SentenceLoss(self)
 
     # --- Inference ---
 
@@ -245,12 +276,16 @@ class CRF(keras.layers.Layer):
 
         Args:
             logits: emission scores `(batch, time, num_tags)`.
-            mask: booleans `(batch, time)`, or None for all true.
+            mask: booleans `(batch, time)`, or None for that of the scores; else all true.
 
         Returns:
             `tags`, int32 `(batch, time)`, 0 where the mask is false; and `score`, `(batch,)`, the
             path's `path_score`: less `log_partition`, it is the path's log-probability.
         """
+        if _is_symbolic(logits, mask):
+            # Keras wants as many outputs of every call of a layer: one.
+            tags = self(logits, mask=mask, answer="tags")
+            return tags, self(logits, mask=mask, answer="score")
         time = ops.shape(logits)[1]
         logits, mask, _ = self._prepare(logits, mask)
         emissions, level = _centre(logits)
@@ -263,9 +298,9 @@ class CRF(keras.layers.Layer):
             paths = best[:, None, :] + incoming  # (batch, to, from)
             linked = ops.logical_and(present, ops.logical_not(first))
             pointer = ops.where(linked, ops.cast(ops.argmax(paths, axis=-1), "int32"), same)
-            new = emission + ops.where(first, starts, ops.max(paths, axis=-1))
+            new = emission + ops.where(first, starts, _highest(paths)[:, :, 0])
             # Scores stay near zero however long the sentence is; the sum of peaks is kept aside.
-            peak = ops.max(new, axis=-1, keepdims=True)
+            peak = _highest(new)
             return ops.where(present, new - peak, best), (
                 pointer,
                 ops.where(present, peak, ops.zeros_like(peak)),
@@ -282,7 +317,7 @@ class CRF(keras.layers.Layer):
 
         _, tags = scan(backward, last, pointers, reverse=True)
         tags = ops.where(mask, ops.transpose(tags[:, :, 0]), ops.zeros_like(mask, dtype="int32"))
-        score = level + ops.sum(peaks[:, :, 0], axis=0) + ops.max(best, axis=-1)
+        score = level + ops.sum(peaks[:, :, 0], axis=0) + _highest(best)[:, 0]
         return tags[:, :time], ops.where(ops.any(mask, axis=1), score, ops.zeros_like(score))
 
     def marginals(self, logits: Any, mask: Any = None) -> Any:
@@ -293,11 +328,13 @@ class CRF(keras.layers.Layer):
 
         Args:
             logits: emission scores `(batch, time, num_tags)`.
-            mask: booleans `(batch, time)`, or None for all true.
+            mask: booleans `(batch, time)`, or None for that of the scores; else all true.
 
         Returns:
             `(batch, time, num_tags)`, summing to 1 over tags; 0 where the mask is false.
         """
+        if _is_symbolic(logits, mask):
+            return self(logits, mask=mask, answer="marginals")
         time = ops.shape(logits)[1]
         logits, mask, _ = self._prepare(logits, mask)
         emissions, _ = _centre(logits)
@@ -320,7 +357,7 @@ class CRF(keras.layers.Layer):
             emission, present, first = inputs
             paths = _log_sum_exp(alpha[:, None, :] + incoming)[:, :, 0]  # (batch, to)
             new = emission + ops.where(first, starts, paths)
-            peak = ops.stop_gradient(ops.max(new, axis=-1, keepdims=True))
+            peak = ops.stop_gradient(_highest(new))
             alpha = ops.where(present, new - peak, alpha)
             return alpha, (alpha, ops.where(present, peak, ops.zeros_like(peak)))
 
@@ -340,7 +377,7 @@ class CRF(keras.layers.Layer):
             emission_t, linked_t = inputs
             paths = transitions + (emission_t + beta)[:, None, :]  # (batch, from, to)
             new = _log_sum_exp(paths)[:, :, 0]
-            new = new - ops.stop_gradient(ops.max(new, axis=-1, keepdims=True))
+            new = new - ops.stop_gradient(_highest(new))
             return ops.where(linked_t, new, beta), beta
 
         _, betas = scan(step, ops.zeros_like(emission[0]) + ends, (emission, linked), reverse=True)
@@ -349,7 +386,6 @@ class CRF(keras.layers.Layer):
     def _path_score(self, emissions, tags, mask, scores):
         transitions, starts, ends = scores
         time = ops.shape(mask)[1]
-        present = ops.cast(mask, emissions.dtype)
         emitted = ops.take_along_axis(emissions, tags[:, :, None], axis=2)[:, :, 0]
         score = ops.sum(ops.where(mask, emitted, ops.zeros_like(emitted)), axis=1)
         # Move what the mask leaves to the front, so that linked neighbours are neighbours.
@@ -363,7 +399,7 @@ class CRF(keras.layers.Layer):
         score = score + ops.sum(ops.where(linked, linking, ops.zeros_like(linking)), axis=1)
         final = ops.take_along_axis(tags, ops.maximum(count - 1, 0), axis=1)[:, 0]
         boundary = ops.take(starts, tags[:, 0]) + ops.take(ends, final)
-        return score + boundary * ops.max(present, axis=1)
+        return score + boundary * ops.cast(ops.any(mask, axis=1), boundary.dtype)
 
     # --- Inputs ---
 
@@ -397,6 +433,7 @@ class CRF(keras.layers.Layer):
 
     def _prepare(self, logits, mask, tags=None):
         """Checked inputs of at least one time step, with zeros where there is nothing to read."""
+        mask = _mask_for(logits, mask)
         logits = ops.cast(ops.convert_to_tensor(logits), self._float)
         self._check_tags(logits.shape)
         if mask is None:
@@ -447,6 +484,24 @@ def _booleans(name, value, shape):
     return array.astype(bool).tolist()
 
 
+def _check_answer(answer):
+    if answer not in (None, "tags", "score", "marginals"):
+        raise ValueError(
+            f"Unknown `answer`: {answer!r}. Expected 'tags', 'score' or 'marginals', or None for "
+            "the emission scores."
+        )
+
+
+def _is_symbolic(*tensors):
+    return any(isinstance(x, keras.KerasTensor) for x in tensors)
+
+
+def _mask_for(logits, mask):
+    """The mask, or that with which a CRF layer has returned these scores."""
+    source = source_of(logits) if mask is None else None
+    return mask if source is None else source.mask
+
+
 def _check_steps(name, shape, expected):
     pairs = zip(shape, expected[:2], strict=False)
     if len(shape) != 2 or any(a != b for a, b in pairs if a is not None and b is not None):
@@ -458,7 +513,7 @@ def _check_steps(name, shape, expected):
 
 def _centre(logits):
     """Emission scores of which the best at each position is 0, and the sum of what was taken."""
-    peak = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    peak = ops.stop_gradient(_highest(logits))
     return logits - peak, ops.sum(peak[:, :, 0], axis=1)
 
 
@@ -482,9 +537,14 @@ def _tag_probabilities(alphas, betas, mask):
     return ops.where(mask[:, :, None], probabilities, ops.zeros_like(probabilities))
 
 
+def _highest(x):
+    """Over the last axis, which stays as 1. Keras's own refuses a tensor without any row."""
+    return x[..., :1] if 0 in x.shape else ops.max(x, axis=-1, keepdims=True)
+
+
 def _log_sum_exp(x):
     """Over the last axis, which stays as 1. All scores are finite: no guard for infinities."""
-    peak = ops.stop_gradient(ops.max(x, axis=-1, keepdims=True))
+    peak = ops.stop_gradient(_highest(x))
     return peak + ops.log(ops.sum(ops.exp(x - peak), axis=-1, keepdims=True))
 
 

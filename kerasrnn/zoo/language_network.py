@@ -234,8 +234,10 @@ class LanguageNetwork(keras.Model):
         hidden = self.output_drop(hidden, training=training)
         return self.scores(hidden), new_states  # (batch, time, size)
 
-    def compute_mask(self, ids: Any, previous_mask: Any = None) -> None:
-        return None  # masks are handed on explicitly
+    def compute_mask(self, ids: Any, previous_mask: Any = None) -> Any:
+        if isinstance(previous_mask, list | tuple):
+            return None  # as in `call`
+        return [previous_mask]  # of the scores; the states have none
 
     def step(self, ids: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         """One step without a loop over time: what generation needs.

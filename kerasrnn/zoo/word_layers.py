@@ -28,6 +28,7 @@ class WordDropout(keras.layers.Layer):
         self.rate = rate
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True  # a word that is dropped is still there
         self.built = True
 
     def call(self, words: Any, training: bool = False) -> Any:

@@ -99,6 +99,19 @@ def test_padding_and_neighbours_change_nothing(rng):
         np.testing.assert_allclose(together[row, -1], alone[0, -1], atol=1e-5)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_scores_carry_the_mask_whether_tied_or_not(rng, tied):
+    """What reads them next, or weighs their loss, must not depend on the kind of scores."""
+    network = make(rng, tied=tied)
+    ids, mask = rng.integers(0, 11, (2, 4)), np.arange(4) < np.array([[4], [2]])
+    scores, _ = network(ids, mask=ops.convert_to_tensor(mask))
+    reader = keras.layers.LSTM(2)
+    expected = reader(scores, mask=mask)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(reader(scores)), ops.convert_to_numpy(expected), atol=1e-6
+    )
+
+
 def test_a_score_depends_on_nothing_that_comes_after(rng):
     network = make(rng)
     ids = rng.integers(0, 11, (1, 6))

@@ -165,6 +165,18 @@ def test_word_dropout_makes_words_unknown_and_leaves_padding():
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(words)), words)
 
 
+def test_word_dropout_hands_a_mask_on_in_training_too():
+    layer = WordDropout(0.5, seed=1)
+    reader = keras.layers.LSTM(2, return_sequences=True)
+    rows = keras.layers.Masking()(np.array([[[1.0], [2.0], [0.0]]], "float32"))
+    mask = np.array([[True, True, False]])
+    for training in (True, False):
+        words = layer(rows, training=training)
+        expected = reader(ops.convert_to_numpy(words), mask=mask)
+        found, expected = map(ops.convert_to_numpy, (reader(words), expected))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_pooling_is_the_mean_and_the_maximum_of_the_words():
     sequences = np.array([[[1.0, -4.0], [3.0, -2.0], [9.0, 9.0]], [[5.0, 5.0]] * 3], "float32")
     mask = np.array([[True, True, False], [False] * 3])
