@@ -64,7 +64,8 @@ class _Attention(keras.layers.Layer):
         if mask is not None:
             mask = ops.expand_dims(ops.cast(mask, "bool"), 1)  # (batch, 1, time)
             scores = ops.where(mask, scores, MASKED)
-        highest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
+        # `initial`, for a sequence without any position has no maximum.
+        highest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True, initial=MASKED))
         powers = ops.exp(scores - highest)
         if mask is not None:
             powers = ops.where(mask, powers, 0.0)

@@ -77,8 +77,7 @@ class Bidirectional(keras.layers.Bidirectional):
         forward, backward = self.forward_layer, self.backward_layer
         states_forward = states_backward = None
         if initial_state is not None:
-            half = len(initial_state) // 2
-            states_forward, states_backward = initial_state[:half], initial_state[half:]
+            states_forward, states_backward = self._states_of_each(initial_state)
         if mask is None and runs_as_one_scan(forward, backward):
             (y_forward, new_forward), (y_backward, new_backward) = _run_as_one_scan(
                 forward, backward, sequences, states_forward, states_backward, training
@@ -96,6 +95,22 @@ class Bidirectional(keras.layers.Bidirectional):
             return output
         outputs = output if self.merge_mode is None else (output,)
         return (*outputs, *new_forward, *new_backward)
+
+    def _states_of_each(self, initial_state):
+        """The states of the forward and of the backward layer, which may be of different kinds."""
+        layers = (self.forward_layer, self.backward_layer)
+        numbers = [
+            len(layer.state_size) if hasattr(layer, "state_size") else None for layer in layers
+        ]
+        states = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
+        if None in numbers:
+            numbers = [len(states) // 2] * 2
+        if len(states) != sum(numbers):
+            raise ValueError(
+                f"`initial_state` must have {sum(numbers)} tensors: {numbers[0]} of the forward "
+                f"layer and {numbers[1]} of the backward layer. Received {len(states)}."
+            )
+        return states[: numbers[0]], states[numbers[0] :]
 
     def _merge(self, forward, backward):
         if self.merge_mode == "concat":
@@ -179,6 +194,7 @@ def runs_as_one_scan(forward: Any, backward: Any) -> bool:
 
 def _run_as_one_scan(forward, backward, sequences, states_forward, states_backward, training):
     layers = (forward, backward)
+    sequences = forward.of_the_batch_size(sequences)
     states = tuple(
         layer.standardize_states(sequences, given)
         for layer, given in zip(layers, (states_forward, states_backward), strict=True)

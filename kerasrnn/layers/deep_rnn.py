@@ -179,6 +179,15 @@ class DeepRNN(keras.layers.Layer):
                 x = self.dropout_layers[level](x, training=training)
         return (x, *states) if self.return_state else x
 
+    def reset_state(self):
+        """Set the states that stateful layers keep to zeros."""
+        for layer in self.recurrent_layers:
+            layer.reset_state()
+
+    def reset_states(self):
+        """Keras's other name of `reset_state`."""
+        self.reset_state()
+
     @property
     def states_per_layer(self) -> int:
         """How many state tensors one layer has, both directions counted."""

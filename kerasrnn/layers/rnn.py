@@ -6,7 +6,13 @@ import keras
 from keras import ops, tree
 
 from kerasrnn.cells import Cell
-from kerasrnn.recurrence import bind, unfold, unfold_in_segments
+from kerasrnn.recurrence import (
+    at_least_one,
+    bind,
+    unfold,
+    unfold_in_segments,
+    with_batch_size,
+)
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -98,10 +104,11 @@ class RNN(keras.layers.RNN):
             self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        sequences = self.of_the_batch_size(sequences)
         if not has_halves(self.cell):
-            return super().call(
-                sequences, initial_state=initial_state, mask=mask, training=training
-            )
+            if initial_state is not None:
+                initial_state = self._of_as_many_rows(initial_state, sequences)
+            return self._call_in_keras(sequences, initial_state, mask, training)
         self._check_unroll(sequences)
         states = self.standardize_states(sequences, initial_state)
         cell, inputs = self.prepare(sequences, states, training=training)
@@ -116,6 +123,50 @@ class RNN(keras.layers.RNN):
             unfolded = unfolded._replace(outputs=ops.flip(unfolded.outputs, axis=0))
         outputs, new_states = self.deliver(unfolded)
         return (outputs, *new_states) if self.return_state else outputs
+
+    def _call_in_keras(self, sequences, initial_state, mask, training):
+        """As Keras runs a cell, which needs a step to begin with."""
+        if sequences.shape[1]:
+            return super().call(
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
+        length = ops.shape(sequences)[1]
+        read = ops.greater(length, 0)
+        if initial_state is None:
+            initial_state = self._own_initial_state(sequences)
+        before = tree.map_structure(ops.copy, initial_state)
+        outputs = super().call(
+            at_least_one(sequences, axis=1),
+            initial_state=initial_state,
+            mask=None if mask is None else at_least_one(mask, axis=1),
+            training=training,
+        )
+        output, states = (outputs[0], outputs[1:]) if self.return_state else (outputs, ())
+        if self.return_sequences:
+            output = output[:, :length]
+        else:
+            output = ops.where(read, output, ops.zeros_like(output))
+
+        def as_before(state, old):
+            return ops.where(read, state, ops.cast(old, state.dtype))
+
+        if self.stateful:
+            for variable, old in zip(tree.flatten(self.states), tree.flatten(before), strict=True):
+                variable.assign(as_before(variable.value, old))
+        if not self.return_state:
+            return output
+        flat = [
+            as_before(*pair)
+            for pair in zip(tree.flatten(states), tree.flatten(before), strict=True)
+        ]
+        return (output, *tree.pack_sequence_as(states, flat))
+
+    def reset_state(self):
+        """Set the states that a stateful layer keeps to zeros."""
+        # Keras's own does not reach into the states of stacked cells.
+        for variable in tree.flatten(self.states):
+            if variable is not None:
+                variable.assign(ops.zeros_like(variable.value))
 
     # `Bidirectional` uses the parts of `call` to run two layers in one scan.
 
@@ -136,7 +187,8 @@ class RNN(keras.layers.RNN):
         if training and isinstance(cell, Cell):
             # One mask each for the whole sequence.
             if cell.dropout > 0:
-                inputs = inputs * ops.expand_dims(cell.get_dropout_mask(inputs[:, 0]), 1)
+                step = ops.zeros((ops.shape(inputs)[0], *inputs.shape[2:]), dtype=inputs.dtype)
+                inputs = inputs * ops.expand_dims(cell.get_dropout_mask(step), 1)
             if cell.recurrent_dropout > 0:
                 cell = bind(cell, recurrent_mask=cell.get_recurrent_dropout_mask(states[0]))
             self.cell.reset_dropout_mask()
@@ -169,11 +221,7 @@ class RNN(keras.layers.RNN):
     def standardize_states(self, sequences, initial_state):
         """The initial states as a tuple, zeros or those kept where none are given."""
         if initial_state is None:
-            if self.stateful:
-                self._check_batch_size(sequences)
-                initial_state = self.states
-            else:
-                initial_state = self.get_initial_state(batch_size=ops.shape(sequences)[0])
+            initial_state = self._own_initial_state(sequences)
         if not tree.is_nested(initial_state):
             initial_state = [initial_state]
         initial_state = list(initial_state)
@@ -186,15 +234,38 @@ class RNN(keras.layers.RNN):
             if isinstance(size, int):
                 check_shape(f"initial_state[{number}]", state, (sequences.shape[0], size))
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
-        return tuple(tree.map_structure(lambda x: ops.cast(x, dtype), initial_state))
+        states = tree.map_structure(lambda x: ops.cast(x, dtype), initial_state)
+        return tuple(self._of_as_many_rows(states, sequences))
 
-    def _check_batch_size(self, sequences):
-        expected, received = self._expected_batch_size, sequences.shape[0]
-        if expected is not None and received is not None and int(expected) != received:
-            raise ValueError(
-                "A stateful layer keeps the batch size it was built with. "
-                f"Expected a batch of {int(expected)}, received {received}."
-            )
+    def _own_initial_state(self, sequences):
+        if self.stateful:
+            return self.states
+        return self.get_initial_state(batch_size=ops.shape(sequences)[0])
+
+    def of_the_batch_size(self, sequences):
+        """The sequences, which must be as many as the states that a stateful layer keeps.
+
+        One sequence for several states would be repeated for each of them without a word.
+        """
+        if not self.stateful:
+            return sequences
+        return with_batch_size(
+            sequences,
+            int(self._expected_batch_size),
+            f"The stateful layer '{self.name}' keeps the batch size that it was built with. "
+            "Expected a batch size of",
+        )
+
+    def _of_as_many_rows(self, states, sequences):
+        """The states, which must have a row for each sequence."""
+        message = (
+            f"`initial_state` of the layer '{self.name}' must have a row for each sequence. "
+            "Expected a batch size of"
+        )
+        batch = ops.shape(sequences)[0]
+        return tree.map_structure(
+            lambda x: with_batch_size(ops.convert_to_tensor(x), batch, message), states
+        )
 
     def reset_state(self):
         """Set the states that a stateful layer keeps to zero, those of stacked cells too."""

@@ -1,7 +1,7 @@
 """The scan over time and its back-propagation: the only place with code for one backend."""
 
 from kerasrnn.recurrence.bind import bind
-from kerasrnn.recurrence.scan import product, scan
+from kerasrnn.recurrence.scan import at_least_one, product, scan, with_batch_size
 from kerasrnn.recurrence.segments import unfold_in_segments
 from kerasrnn.recurrence.unfolding import (
     Unfolded,
@@ -13,6 +13,7 @@ from kerasrnn.recurrence.unfolding import (
 
 __all__ = [
     "Unfolded",
+    "at_least_one",
     "bind",
     "one_scan_is_faster",
     "product",
@@ -21,4 +22,5 @@ __all__ = [
     "unfold_both",
     "unfold_in_segments",
     "uses_step_gradient",
+    "with_batch_size",
 ]

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import keras
 from keras import ops
 
 
@@ -44,6 +45,15 @@ def stacks_lanes():
 def longest(mask):
     """None: XLA compiles for one length."""
     return None
+
+
+def at_least_one(x, axis=0):
+    """`x` with one element of zeros along `axis` where it has none."""
+    if x.shape[axis] > 0:
+        return x
+    shape = list(x.shape)
+    shape[axis] = 1
+    return ops.zeros(shape, dtype=keras.backend.standardize_dtype(x.dtype))
 
 
 def with_gradient(forward, backward):

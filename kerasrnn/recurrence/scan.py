@@ -43,6 +43,29 @@ def product(x: Any, W: Any) -> Any:
     return backend_module().product(x, W)
 
 
+def at_least_one(x: Any, axis: int = 0) -> Any:
+    """A tensor as it is, or with one element of zeros along `axis` where it has none."""
+    return backend_module().at_least_one(x, axis)
+
+
+def with_batch_size(x: Any, size: Any, message: str) -> Any:
+    """A tensor as it is, if its first axis has the length `size`.
+
+    Args:
+        x: the tensor.
+        size: the length it must have. On TensorFlow both may be known only when the graph runs.
+        message: what an error says before it names the two lengths.
+
+    Raises:
+        ValueError: the length is another; `tf.errors.InvalidArgumentError` when a graph runs.
+    """
+    if x.shape[0] is None or not isinstance(size, int):
+        return backend_module().with_batch_size(x, size, message)
+    if x.shape[0] != size:
+        raise ValueError(f"{message} {size}, received {x.shape[0]}.")
+    return x
+
+
 def scan(
     step: Callable[[Any, Any], tuple[Any, Any]],
     initial_states: Any,

@@ -8,7 +8,14 @@ from keras import ops, tree
 
 from kerasrnn.recurrence.bind import bind
 from kerasrnn.recurrence.scan import backend_module, scan
-from kerasrnn.recurrence.unfolding import Unfolded, advance, finish, initial_carry
+from kerasrnn.recurrence.unfolding import (
+    Unfolded,
+    advance,
+    as_given,
+    finish,
+    initial_carry,
+    some_steps,
+)
 
 
 def unfold_in_segments(
@@ -38,6 +45,8 @@ def unfold_in_segments(
     Returns:
         An `Unfolded`.
     """
+    given = ops.shape(inputs)[0]
+    inputs, mask = some_steps(inputs, mask)
     time = ops.shape(inputs)[0]
     length: Any = _sqrt(time) if segment_length == "sqrt" else segment_length
     segments = _split(inputs, length)
@@ -46,7 +55,8 @@ def unfold_in_segments(
     valid = ops.ones(ops.shape(inputs)[:2], dtype="bool") if mask is None and ragged else mask
     valid_segments = None if valid is None else _split(valid, length)
 
-    weights = list(cell.trainable_variables)
+    # Frozen ones too: what is differentiated by hand may take no variable but as an argument.
+    weights = [v for v in cell.variables if keras.backend.is_float_dtype(v.dtype)]
     recurrent_mask = getattr(cell, "recurrent_mask", None)
     carry_like = initial_carry(cell, inputs, tuple(initial_states))
 
@@ -135,7 +145,8 @@ def unfold_in_segments(
     if return_sequences:
         joined = outputs[number_carried]
         sequence = ops.reshape(joined, (-1, *ops.shape(joined)[2:]))[:time]
-    return finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
+    unfolded = finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
+    return as_given(unfolded, given, initial_states)
 
 
 def _sqrt(time):

@@ -230,6 +230,38 @@ def _outputs_of(flat_step, states, sequences):
     return traced.structured_outputs[1]
 
 
+def at_least_one(x, axis=0):
+    """`x` with one element of zeros along `axis` where it has none."""
+    if x.shape[axis] is not None and x.shape[axis] > 0:
+        return x
+
+    def with_zeros(missing):
+        shape = tf.unstack(tf.shape(x))
+        shape[axis] = missing
+        return tf.concat([x, tf.zeros(tf.stack(shape), x.dtype)], axis=axis)
+
+    missing = tf.maximum(0, 1 - tf.shape(x)[axis])
+    if _inside_xla():  # whose branches would need one shape
+        return with_zeros(missing)
+    return tf.cond(missing > 0, lambda: with_zeros(1), lambda: tf.identity(x))
+
+
+def with_batch_size(x, size, message):
+    """`x`, whose first axis must turn out to have the length `size` when the graph runs."""
+    received, known = tf.shape(x)[0], isinstance(size, int)
+    says = [f"{message} {size}, received"] if known else [message, size, "received"]
+    right = tf.raw_ops.Assert(
+        condition=tf.equal(received, size),
+        data=[*map(tf.convert_to_tensor, says), received],
+        summarize=1,
+    )
+    # XLA leaves assertions out, but compiles no shape that cannot be.
+    with tf.control_dependencies([right]):
+        if known:
+            return tf.ensure_shape(x, [size, *x.shape[1:]])
+        return tf.reshape(x, [size, *tf.unstack(tf.shape(x))[1:]])
+
+
 def with_gradient(forward, backward):
     """A function that computes `forward(*arguments)[0]` and is differentiated by `backward`.
 

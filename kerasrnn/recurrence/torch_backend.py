@@ -65,6 +65,15 @@ def longest(mask):
     return int(used[-1]) + 1 if len(used) else 1
 
 
+def at_least_one(x, axis=0):
+    """`x` with one element of zeros along `axis` where it has none."""
+    if x.shape[axis] > 0:
+        return x
+    shape = list(x.shape)
+    shape[axis] = 1
+    return ops.zeros(shape, dtype=keras.backend.standardize_dtype(x.dtype))
+
+
 def with_gradient(forward, backward):
     """A function that computes `forward(*arguments)[0]` and is differentiated by `backward`.
 

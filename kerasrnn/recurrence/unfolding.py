@@ -67,6 +67,8 @@ def unfold(
     Returns:
         An `Unfolded`.
     """
+    given = ops.shape(inputs)[0]
+    inputs, mask = some_steps(inputs, mask)
     length, whole_mask = ops.shape(inputs)[0], mask
     steps = None if mask is None or unroll else backend_module().longest(mask)
     if steps is not None:
@@ -86,7 +88,7 @@ def unfold(
     )
     unfolded = finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
     if steps is None:
-        return unfolded
+        return as_given(unfolded, given, initial_states)
     outputs, last = unfolded.outputs, unfolded.last_output
     if zero_output_for_mask and not reverse:
         last = ops.where(ops.expand_dims(whole_mask[-1], -1), last, ops.zeros_like(last))
@@ -96,7 +98,33 @@ def unfold(
         missing = ops.broadcast_to(held, (length - steps, *ops.shape(held)[1:]))
         outputs = ops.concatenate([outputs, missing], axis=0)
         outputs = ops.reshape(outputs, (length, *ops.shape(outputs)[1:]))
-    return unfolded._replace(outputs=outputs, last_output=last)
+    unfolded = unfolded._replace(outputs=outputs, last_output=last)
+    return as_given(unfolded, given, initial_states)
+
+
+def some_steps(inputs: Any, mask: Any) -> tuple[Any, Any]:
+    """Inputs and mask with a step of zeros if there is no step: a loop needs one to begin with."""
+    if inputs.shape[0]:
+        return inputs, mask
+    one = backend_module().at_least_one
+    return one(inputs), None if mask is None else one(mask)
+
+
+def as_given(unfolded: Unfolded, length: Any, initial_states: Any) -> Unfolded:
+    """What was unfolded after `some_steps`: without any step nothing is read and nothing said."""
+    if isinstance(length, int) and length > 0:
+        return unfolded
+    read = ops.greater(length, 0)
+    outputs, last, states = unfolded
+    states = tree.pack_sequence_as(
+        states,
+        [
+            ops.where(read, new, old)
+            for new, old in zip(tree.flatten(states), tree.flatten(initial_states), strict=True)
+        ],
+    )
+    outputs = None if outputs is None else outputs[:length]
+    return Unfolded(outputs, ops.where(read, last, ops.zeros_like(last)), states)
 
 
 def one_scan_is_faster() -> bool:
@@ -130,6 +158,9 @@ def unfold_both(
     Returns:
         An `Unfolded` for each cell, both in the order of time.
     """
+    given = ops.shape(inputs[0])[0]
+    padded = [some_steps(x, mask) for x in inputs]
+    inputs, mask = (padded[0][0], padded[1][0]), padded[0][1]
     bound = tuple(bind_weights(cell) for cell in cells)
     # Turned round in time, the backward cell's steps are those of a forward cell.
     forward = project_over_time(bound[0], inputs[0])
@@ -154,7 +185,8 @@ def unfold_both(
     for direction, (cell, (sequence, states)) in enumerate(zip(bound, results, strict=True)):
         if direction == 1 and sequence is not None:
             sequence = ops.flip(sequence, axis=0)
-        unfolded.append(finish(cell, states, sequence, mask, bool(direction), zero_output_for_mask))
+        both = finish(cell, states, sequence, mask, bool(direction), zero_output_for_mask)
+        unfolded.append(as_given(both, given, initial_states[direction]))
     return unfolded[0], unfolded[1]
 
 

@@ -156,3 +156,34 @@ def test_bad_arguments_are_named():
         )
     with pytest.raises(ValueError, match=r"(?i)layer"):
         layers.Bidirectional("lstm")
+
+
+@pytest.mark.parametrize("merge_mode", MERGES)
+@pytest.mark.parametrize("names", [("lstm", "gru"), ("simple", "lstm")], ids="-".join)
+def test_states_of_two_kinds_of_layers(names, merge_mode, rng):
+    """What is returned is what is taken: the states of each direction are its own."""
+    options = {"return_sequences": True, "return_state": True}
+    forward, backward = (getattr(layers, CELLS[name].layer)(UNITS, **options) for name in names)
+    alone = type(backward)(UNITS, **options)
+    backward = type(backward)(UNITS, go_backwards=True, **options)
+    layer = layers.Bidirectional(forward, merge_mode=merge_mode, backward_layer=backward)
+    layer.build((BATCH, TIME, INPUT))
+    alone.build((BATCH, TIME, INPUT))
+    for a, b in zip(alone.weights, layer.backward_layer.weights, strict=True):
+        a.assign(b)
+    x = draw(rng, BATCH, TIME, INPUT)
+    outputs = 2 if merge_mode is None else 1
+    _, *states = layer(x)
+    states = states[outputs - 1 :]
+    assert len(states) == CELLS[names[0]].states + CELLS[names[1]].states
+    _, *again = layer(x, initial_state=states)
+    own = CELLS[names[0]].states
+    _, *ahead = layer.forward_layer(x, initial_state=states[:own])
+    _, *behind = alone(x[:, ::-1], initial_state=states[own:])
+    assert_close(again[outputs - 1 :], [*ahead, *behind])
+    copy = layers.Bidirectional.from_config(layer.get_config())
+    copy.build((BATCH, TIME, INPUT))
+    copy.set_weights(layer.get_weights())
+    assert_close(copy(x, initial_state=states), layer(x, initial_state=states))
+    with pytest.raises(ValueError, match=r"initial_state.*3 tensors.*Received 4"):
+        layer(x, initial_state=[*states, states[0]])

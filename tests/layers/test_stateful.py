@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrnn import layers
-from tests.backends import BACKEND, assert_close, assign
+from kerasrnn import cells, layers
+from tests.backends import BACKEND, COMPILED, assert_close, assign, compiled
 from tests.layers.common import BATCH, INPUT, TIME, UNITS, draw, make
 from tests.oracles import CELLS, layer_outputs
 
@@ -86,3 +86,91 @@ def test_the_batch_size_must_be_known_and_stay(rng):
     layer(np.zeros((BATCH, TIME, INPUT), "float32"))
     with pytest.raises(ValueError, match="batch"):
         layer(np.zeros((BATCH + 1, TIME, INPUT), "float32"))
+
+
+ANY_LAYER = {
+    "SimpleRNN": lambda **k: layers.SimpleRNN(UNITS, **k),
+    "SimplifiedGRU": lambda **k: layers.SimplifiedGRU(UNITS, **k),
+    "GRU": lambda **k: layers.GRU(UNITS, **k),
+    "LSTM": lambda **k: layers.LSTM(UNITS, **k),
+    "segments": lambda **k: layers.GRU(UNITS, segment_length=2, **k),
+    "RNN": lambda **k: layers.RNN(cells.GRUCell(UNITS), **k),
+    "stacked": lambda **k: layers.RNN([cells.GRUCell(UNITS), cells.LSTMCell(UNITS)], **k),
+    "Keras's cell": lambda **k: layers.RNN(keras.layers.GRUCell(UNITS), **k),
+    "Bidirectional": lambda **k: layers.Bidirectional(layers.LSTM(UNITS, **k)),
+    "DeepRNN": lambda **k: layers.DeepRNN("gru", UNITS, 2, bidirectional=True, **k),
+}
+BOTH_SIZES = f"Expected a batch size of {BATCH}, received"
+
+
+@pytest.mark.parametrize("name", ANY_LAYER)
+def test_another_batch_size_is_refused(name, rng):
+    """One row would be repeated for each of the states, or several cut off."""
+    layer = ANY_LAYER[name](stateful=True)
+    layer(draw(rng, BATCH, TIME, INPUT))
+    for rows in (1, BATCH - 1, BATCH + 1):
+        with pytest.raises(ValueError, match=f"{BOTH_SIZES} {rows}"):
+            layer(draw(rng, rows, TIME, INPUT))
+    layer.reset_states()
+    with pytest.raises(ValueError, match=f"{BOTH_SIZES} 1"):
+        layer(draw(rng, 1, TIME, INPUT))
+
+
+def test_another_batch_size_is_refused_with_an_initial_state_too(rng):
+    layer = layers.LSTM(UNITS, stateful=True)
+    layer(draw(rng, BATCH, TIME, INPUT))
+    start = [draw(rng, 1, UNITS)] * 2
+    with pytest.raises(ValueError, match=f"{BOTH_SIZES} 1"):
+        layer(draw(rng, 1, TIME, INPUT), initial_state=start)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("mode", COMPILED)
+@pytest.mark.parametrize("name", ANY_LAYER)
+def test_another_batch_size_that_only_the_graph_sees(name, mode, rng):
+    layer = ANY_LAYER[name](stateful=True)
+    layer(draw(rng, BATCH, TIME, INPUT))
+    function = compiled(layer, mode, [((None, None, INPUT), "float32")])
+    assert function(draw(rng, BATCH, TIME, INPUT)).shape[0] == BATCH
+    with pytest.raises(Exception, match=rf"(?s){BATCH}, received\D+1|\[1,5,4\].*\[{BATCH},"):
+        function(draw(rng, 1, TIME, INPUT))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", [name for name in ANY_LAYER if name != "stacked"])
+def test_states_of_another_number_of_rows_that_only_the_graph_sees(name, rng):
+    """One sequence, and the states of several: not an answer for each of the states."""
+    layer = ANY_LAYER[name](return_state=True)
+    _, *states = layer(draw(rng, BATCH, TIME, INPUT))
+    specs = [((None, None, INPUT), "float32")] + [((None, UNITS), "float32") for _ in states]
+    if name == "stacked":
+        return
+    function = compiled(lambda x, *states: layer(x, initial_state=list(states)), "graph", specs)
+    function(draw(rng, BATCH, TIME, INPUT), *states)
+    with pytest.raises(Exception, match=rf"(?s)batch size of\D+1\D+received\D+{BATCH}"):
+        function(draw(rng, 1, TIME, INPUT), *states)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="on JAX, Keras's `predict` drops what a layer changed")
+def test_a_smaller_last_batch_of_fit_and_predict(rng):
+    inputs = keras.Input(batch_shape=(BATCH, TIME, INPUT))
+    model = keras.Model(inputs, layers.GRU(UNITS, stateful=True)(inputs))
+    model.compile("sgd", "mse")
+    x, y = draw(rng, 2 * BATCH + 1, TIME, INPUT), draw(rng, 2 * BATCH + 1, UNITS)
+    sizes = rf"(?s){BATCH}, received\D+1|\[1,5,4\].*\[{BATCH},"
+    for run in (
+        lambda: model.predict(x, batch_size=BATCH, verbose=0),
+        lambda: model.fit(x, y, batch_size=BATCH, verbose=0, shuffle=False),
+        lambda: model.evaluate(x, y, batch_size=BATCH, verbose=0),
+    ):
+        with pytest.raises(Exception, match=sizes):
+            run()
+
+
+def test_stacked_cells_are_reset(rng):
+    layer = ANY_LAYER["stacked"](stateful=True)
+    x = draw(rng, BATCH, TIME, INPUT)
+    first = keras.ops.convert_to_numpy(layer(x))
+    assert abs(first - keras.ops.convert_to_numpy(layer(x))).max() > 1e-4
+    layer.reset_state()
+    assert_close(layer(x), first)
