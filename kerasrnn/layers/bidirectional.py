@@ -6,6 +6,7 @@ import keras
 from keras import ops, tree
 
 from kerasrnn.layers.cell_layer import CellLayer
+from kerasrnn.layers.parts import LayerOfLayers
 from kerasrnn.layers.rnn import RNN
 from kerasrnn.recurrence import one_scan_is_faster, unfold_both, uses_step_gradient
 
@@ -13,7 +14,7 @@ MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class Bidirectional(keras.layers.Bidirectional):
+class Bidirectional(LayerOfLayers, keras.layers.Bidirectional):
     r"""Reads a sequence forwards and backwards (Schuster & Paliwal 1997).
 
     .. math::

@@ -8,6 +8,7 @@ from kerasrnn.cells import cell_by_name
 from kerasrnn.layers.bidirectional import Bidirectional
 from kerasrnn.layers.gru import GRU
 from kerasrnn.layers.lstm import LSTM
+from kerasrnn.layers.parts import LayerOfLayers
 from kerasrnn.layers.simple_rnn import SimpleRNN
 from kerasrnn.layers.simplified_gru import SimplifiedGRU
 
@@ -15,7 +16,7 @@ LAYERS = {"simple": SimpleRNN, "simplified_gru": SimplifiedGRU, "gru": GRU, "lst
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class DeepRNN(keras.layers.Layer):
+class DeepRNN(LayerOfLayers):
     r"""A deep recurrent network: each layer reads the sequence that the layer below returns.
 
     .. math::

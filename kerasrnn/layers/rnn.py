@@ -6,6 +6,7 @@ import keras
 from keras import ops, tree
 
 from kerasrnn.cells import Cell
+from kerasrnn.layers.parts import LayerOfLayers
 from kerasrnn.recurrence import (
     at_least_one,
     bind,
@@ -16,7 +17,7 @@ from kerasrnn.recurrence import (
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class RNN(keras.layers.RNN):
+class RNN(LayerOfLayers, keras.layers.RNN):
     """Runs a cell over the time steps of a sequence.
 
     A drop-in replacement for `keras.layers.RNN`. A cell with `project` and `step` (every cell of

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
+from kerasrnn.layers.parts import LayerOfLayers, trainable_config
 from kerasrnn.zoo.pooling import POOLINGS, AttentionPooling, StepPooling
 from kerasrnn.zoo.spelling import SPELLINGS, SpellingCNN, SpellingRNN
 from kerasrnn.zoo.word_layers import PADDING_ID, WordDropout, vector_initializer
@@ -43,7 +44,7 @@ def poolings(pooling: str) -> tuple[str, ...]:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class ClassifierNetwork(keras.Model):
+class ClassifierNetwork(LayerOfLayers, keras.Model):
     r"""Scores for the labels of a sequence of words or characters: many to one.
 
     A deep recurrent layer, in both directions unless told otherwise, reads the embeddings; what it
@@ -210,7 +211,7 @@ class ClassifierNetwork(keras.Model):
         }
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {"name": self.name, **trainable_config(self), **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ClassifierNetwork:

@@ -9,6 +9,7 @@ from keras import ops
 
 from kerasrnn.cells import cell_by_name
 from kerasrnn.layers import BahdanauAttention, DeepRNN, LuongAttention
+from kerasrnn.layers.parts import LayerOfLayers, trainable_config
 from kerasrnn.recurrence import bind, scan
 
 # The empty piece: padding of a source, what stands before the first piece of a target, and what
@@ -22,7 +23,7 @@ ATTENTIONS = ("none", "additive", "multiplicative")
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class SequenceEncoder(keras.layers.Layer):
+class SequenceEncoder(LayerOfLayers):
     r"""Reads a source: a vector for each of its pieces, and one for the whole.
 
     .. math::
@@ -125,7 +126,7 @@ class SequenceEncoder(keras.layers.Layer):
         return {**super().get_config(), **self.settings}
 
 
-class SequenceDecoder(keras.layers.Layer):
+class SequenceDecoder(LayerOfLayers):
     r"""What the decoders share: initial states, the readout, and the scores of the next piece.
 
     .. math::
@@ -496,7 +497,7 @@ def _step(rnn: DeepRNN, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class EncoderDecoderNetwork(keras.Model):
+class EncoderDecoderNetwork(LayerOfLayers, keras.Model):
     """Scores for each next piece of a target, given the source and the pieces before it.
 
     `SequenceEncoder` reads the source; one of three decoders writes the target: `SummaryDecoder`
@@ -628,7 +629,7 @@ class EncoderDecoderNetwork(keras.Model):
         return self.get_layer("decoder").step(previous, states, memory)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {"name": self.name, **trainable_config(self), **self.settings}
 
     @classmethod
     def from_config(

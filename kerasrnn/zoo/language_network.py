@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
+from kerasrnn.layers.parts import LayerOfLayers, trainable_config
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -93,7 +94,7 @@ class UnitEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class LanguageNetwork(keras.Model):
+class LanguageNetwork(LayerOfLayers, keras.Model):
     r"""Scores for the next unit of a text at each of its places, from what stands before it.
 
     A deep recurrent layer reads the text from the left; the scores come from the embedding matrix
@@ -271,7 +272,7 @@ class LanguageNetwork(keras.Model):
         return self.rnn.get_initial_state(batch_size)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {"name": self.name, **trainable_config(self), **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> LanguageNetwork:

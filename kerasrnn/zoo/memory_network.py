@@ -9,6 +9,7 @@ from keras import ops
 
 from kerasrnn.cells import Chrono
 from kerasrnn.layers import DeepRNN
+from kerasrnn.layers.parts import LayerOfLayers, trainable_config
 
 READS = ("numbers", "symbols")
 ANSWERS = ("number", "label", "symbols")
@@ -131,7 +132,7 @@ class OrthogonalGates(keras.initializers.Initializer):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class MemoryNetwork(keras.Model):
+class MemoryNetwork(LayerOfLayers, keras.Model):
     r"""Reads a sequence of numbers or symbols and answers at its end or at each of its steps.
 
     .. math::
@@ -288,7 +289,7 @@ class MemoryNetwork(keras.Model):
         return self.rnn.get_initial_state(batch_size)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {"name": self.name, **trainable_config(self), **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MemoryNetwork:

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
+from kerasrnn.layers.parts import LayerOfLayers, trainable_config
 
 # The keys of a piano, from A0 to C8.
 KEYS = 88
@@ -22,7 +23,7 @@ _DRAWS = 32
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class IndependentKeys(keras.layers.Layer):
+class IndependentKeys(LayerOfLayers):
     r"""Each key of a chord sounds or not by itself, given what was played before.
 
     .. math::
@@ -91,7 +92,7 @@ class IndependentKeys(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class NADE(keras.layers.Layer):
+class NADE(LayerOfLayers):
     r"""The keys of a chord are chosen one after the other, from the lowest to the highest.
 
     The neural autoregressive distribution estimator (Larochelle & Murray 2011, "The Neural
@@ -271,7 +272,7 @@ def chord_nll(scores: Any, chords: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class MusicNetwork(keras.Model):
+class MusicNetwork(LayerOfLayers, keras.Model):
     r"""Scores for the keys of the next chord, from all chords before it.
 
     .. math::
@@ -409,7 +410,7 @@ class MusicNetwork(keras.Model):
         return self.get_layer("rnn").get_initial_state(batch_size)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {"name": self.name, **trainable_config(self), **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MusicNetwork:

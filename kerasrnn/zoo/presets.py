@@ -11,11 +11,22 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from kerasrnn.layers.parts import PARTS
+
 HUB_PREFIX = "hf://"
 ZOO_VARIABLE = "KERASRNN_ZOO"
 
 # The keys a preset's config.toml may hold. Anything else is a mistake and fails.
-_SECTIONS = {"class", "arguments", "vocabulary", "input", "versions", "training", "card"}
+_SECTIONS = {
+    "class",
+    "arguments",
+    "vocabulary",
+    "input",
+    "trainable",
+    "versions",
+    "training",
+    "card",
+}
 
 
 @dataclass(frozen=True)
@@ -177,9 +188,15 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         )
     if not isinstance(config.get("class"), str):
         raise ValueError(f"{path}: `class` must name a task class. Got {config.get('class')!r}.")
-    for section in ("arguments", "vocabulary"):
+    for section in ("arguments", "vocabulary", "trainable"):
         if not isinstance(config.setdefault(section, {}), Mapping):
             raise ValueError(f"{path}: `{section}` must be a table. Got {config[section]!r}.")
+    flags = config["trainable"]
+    if not set(flags) <= {"trainable", PARTS} or not isinstance(flags.get(PARTS, {}), Mapping):
+        raise ValueError(
+            f"{path}: `trainable` must hold nothing but `trainable`, a boolean, and `{PARTS}`, a "
+            f"table of booleans. Got {flags!r}."
+        )
     return config
 
 

@@ -9,12 +9,13 @@ from keras import ops
 
 from kerasrnn.cells import cell_by_name
 from kerasrnn.layers import RNN, Bidirectional
+from kerasrnn.layers.parts import LayerOfLayers
 
 PADDING_ID = 0
 SPELLINGS = ("cnn", "rnn", "none")
 
 
-class _Spelling(keras.layers.Layer):
+class _Spelling(LayerOfLayers):
     """Embeds the characters of each word and reduces them to one vector of length `units`."""
 
     def __init__(self, size: int, dimension: int, units: int, **kwargs: Any) -> None:
@@ -128,8 +129,9 @@ class SpellingRNN(_Spelling):
         self.cell = cell
         self.rnn = Bidirectional(
             RNN(
-                cell_by_name(cell)(units // 2, dtype=self.dtype_policy),
+                cell_by_name(cell)(units // 2, dtype=self.dtype_policy, name="cell"),
                 dtype=self.dtype_policy,
+                name="letters",
             ),
             dtype=self.dtype_policy,
             name="rnn",

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrnn.layers.parts import LayerOfLayers
 from kerasrnn.zoo.word_layers import PADDING_ID, vector_initializer
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class SubwordVectors(keras.layers.Layer):
+class SubwordVectors(LayerOfLayers):
     """The mean of the embeddings of a word's pieces.
 
     A word that was never seen has a vector too, if it is made of known pieces.
@@ -30,7 +31,6 @@ class SubwordVectors(keras.layers.Layer):
             size,
             dimension,
             embeddings_initializer=vector_initializer(dimension),
-            trainable=self.trainable,
             dtype=self.dtype_policy,
             name="embeddings",
         )

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import CRF
+from kerasrnn.layers.parts import LayerOfLayers
 
 
 class SoftmaxHead(keras.layers.Layer):
@@ -59,7 +60,7 @@ class SoftmaxHead(keras.layers.Layer):
         )
 
 
-class CRFHead(keras.layers.Layer):
+class CRFHead(LayerOfLayers):
     """The tags of a sentence are chosen together, by a linear-chain conditional random field.
 
     Args:

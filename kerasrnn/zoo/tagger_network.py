@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
+from kerasrnn.layers.parts import LayerOfLayers, trainable_config
 from kerasrnn.zoo.pooling import SentencePooling
 from kerasrnn.zoo.spelling import SPELLINGS, SpellingCNN, SpellingRNN
 from kerasrnn.zoo.subword_vectors import SubwordVectors
@@ -27,7 +28,7 @@ __all__ = [
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class TaggerNetwork(keras.Model):
+class TaggerNetwork(LayerOfLayers, keras.Model):
     r"""Scores for the tags of words, and for the label of the whole sentence if there are labels.
 
     A word's embedding stands beside the vectors of its pieces, its spelling and its capitals; a
@@ -219,7 +220,7 @@ class TaggerNetwork(keras.Model):
         }
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {"name": self.name, **trainable_config(self), **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TaggerNetwork:

@@ -17,6 +17,7 @@ import tensorflow as tf
 import tomlkit
 
 from kerasrnn._version import __version__
+from kerasrnn.layers.parts import PARTS, LayerOfLayers, trainable_config
 from kerasrnn.text.term_files import read_terms, write_terms
 from kerasrnn.zoo.files import replacing_folder, reserve
 from kerasrnn.zoo.presets import read_config, resolve_preset
@@ -27,12 +28,12 @@ CONFIG_FILE = "config.toml"
 # What HDF5 adds to a weight, with the groups in which it lies, at most.
 _HDF5_BYTES = 16_000
 
-# What Keras adds to every configuration. A name, a trainable flag and a precision belong to a
-# use of a model, not to the preset.
+# What Keras adds to every configuration. A name and a precision belong to a use of a model, not to
+# the preset; what is frozen has a section of its own there.
 _KERAS_ARGUMENTS = ("name", "trainable", "dtype")
 
 
-class Task(keras.Model):
+class Task(LayerOfLayers, keras.Model):
     """A model of the zoo: a network, its head and its text side in one object.
 
     A task takes raw inputs (text, a piano roll) everywhere: in `fit`, `predict`, `evaluate` and
@@ -206,7 +207,8 @@ class Task(keras.Model):
             preset: A name from `list_presets()`, a folder, or `hf://owner/name` for a repository on
                 the Hugging Face hub.
             **overrides: Constructor arguments that replace those of the preset, such as
-                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`.
+                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`. What was frozen
+                when the preset was saved stays so; `trainable=True` lets all of it learn.
 
         Returns:
             The model. `Task.from_preset` returns an object of whichever class the preset names.
@@ -239,6 +241,8 @@ class Task(keras.Model):
                     f"{folder / CONFIG_FILE}: unknown setting {name!r} for {task_class.__name__}. "
                     f"Expected one of {', '.join(sorted(known))}."
                 )
+        if "trainable" not in overrides:
+            arguments |= config["trainable"]
         task = task_class(**{**arguments, **overrides})
         weights = folder / WEIGHTS_FILE
         if not weights.is_file():
@@ -326,6 +330,7 @@ class Task(keras.Model):
             "arguments": {name: value for name, value in arguments.items() if value is not None},
             "vocabulary": vocabulary,
             "input": {"dtype": self.input_dtype},
+            **({"trainable": frozen} if (frozen := trainable_config(self)) else {}),
             "versions": versions(),
             **extra,
         }
@@ -339,7 +344,7 @@ class Task(keras.Model):
             Plain numbers, strings, lists and None by name.
         """
         config = self.get_config()
-        return {name: config[name] for name in config if name not in _KERAS_ARGUMENTS}
+        return {n: config[n] for n in config if n not in (*_KERAS_ARGUMENTS, PARTS)}
 
     # === Export ===
 
