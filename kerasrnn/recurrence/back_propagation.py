@@ -9,6 +9,7 @@ product and the gradients of the weights.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from kerasrnn.recurrence.bind import bind
@@ -36,7 +37,13 @@ class Lane(NamedTuple):
     def arguments(self) -> list:
         """All tensors that a loop uses, so that no backend differentiates a captured one."""
         constants = [x for x in (self.cell.recurrent_mask, self.mask) if x is not None]
+        constants += [vars(self.cell)[name] for name in self.frozen]
         return [self.projected, *self.states, *self.cell.recurrent_weights, *constants]
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the cell's further weights that do not learn; those that do are recurrent."""
+        return vars(self.cell).get("frozen_names", ())
 
     def filled(self, arguments: Iterator) -> "Lane":
         """This lane with tensors taken from others' `arguments`."""
@@ -45,7 +52,8 @@ class Lane(NamedTuple):
         weights = tuple(next(arguments) for _ in self.cell.recurrent_weights)
         recurrent_mask = None if self.cell.recurrent_mask is None else next(arguments)
         mask = None if self.mask is None else next(arguments)
-        cell = bind(self.cell, recurrent_weights=weights, recurrent_mask=recurrent_mask)
+        frozen = {name: next(arguments) for name in self.frozen}
+        cell = bind(self.cell, recurrent_weights=weights, recurrent_mask=recurrent_mask, **frozen)
         return Lane(cell, projected, states, mask)
 
     def gradients(self, dz: Any, d_states: tuple, d_weights: Sequence) -> list:
@@ -101,10 +109,7 @@ def scan_with_step_gradient(
         final states.
     """
     # Computed once: within a transformation of JAX nothing may be computed from tensors outside it.
-    given = tuple(
-        lane._replace(cell=bind(lane.cell, recurrent_weights=tuple(lane.cell.recurrent_weights)))
-        for lane in lanes
-    )
+    given = tuple(lane._replace(cell=_with_tensors(lane.cell)) for lane in lanes)
 
     def fill(arguments):
         arguments = iter(arguments)
@@ -207,6 +212,19 @@ def scan_with_step_gradient(
         (sequence, tuple(next(outputs) for _ in lane.states))
         for sequence, lane in zip(sequences, given, strict=True)
     ]
+
+
+def _with_tensors(cell):
+    """The cell with tensors in the place of all weights that its step may read."""
+    frozen = {
+        name: ops.convert_to_tensor(backend_module().tensor_of(value))
+        for name, value in vars(cell).items()
+        if isinstance(value, keras.Variable)
+        and not value.trainable
+        and keras.backend.is_float_dtype(value.dtype)
+    }
+    weights = tuple(cell.recurrent_weights)
+    return bind(cell, recurrent_weights=weights, frozen_names=tuple(frozen), **frozen)
 
 
 def _number_of_gates(cell):

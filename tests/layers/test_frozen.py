@@ -220,3 +220,38 @@ def test_a_frozen_layer_in_segments_predicts_and_is_trained_around(what, rng):
     model.fit(x, np.ones((BATCH, UNITS)), verbose=0)
     unmoved = [bool((a == b).all()) for a, b in zip(before, arrays(model.weights), strict=True)]
     assert unmoved == [not weight.trainable for weight in model.weights]
+
+
+class ScaledCell(cells.GRUCell):
+    """A cell with its own derivative whose gates read one more weight, which does not learn."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.scale = self.add_weight(shape=(), name="scale", initializer="ones")
+
+    def gates(self, projected, states):
+        return super().gates(projected * self.scale, states)
+
+    def step_gradient(self, *arguments):
+        return super().step_gradient(*arguments)
+
+
+@pytest.mark.parametrize("segment_length", [None, 2])
+def test_a_further_frozen_weight_of_a_cell_with_its_own_derivative(segment_length, rng):
+    layer = layers.RNN(ScaledCell(UNITS), segment_length=segment_length)
+    plain = layers.GRU(UNITS)
+    for made in (layer, plain):
+        made.build((BATCH, TIME, INPUT))
+    for a, b in zip(plain.weights, layer.weights, strict=False):
+        b.assign(a)
+    layer.cell.scale.trainable = False
+    x, factors = draw(rng, BATCH, TIME, INPUT), [draw(rng, BATCH, UNITS)]
+    found, expected = (
+        value_and_gradients(
+            lambda x, made=made: weighted_sum(made(x, training=True), factors),
+            made.weights[:3],
+            [x],
+        )
+        for made in (layer, plain)
+    )
+    assert_close(found[1], expected[1])

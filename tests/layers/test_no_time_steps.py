@@ -100,7 +100,9 @@ def test_attention_to_nothing(attention, rng):
     "name", ["lstm", "segments", "no derivative", "own cell", "both", "stacked"]
 )
 def test_gradients_where_only_the_graph_knows_the_length(name, masked, mode, rng):
-    """The gradient of an initial state is handed on, that of a weight is zero."""
+    """What nothing was read with has no gradient, and the same graph reads what has steps."""
+    if mode == "xla" and name in ("no derivative", "own cell", "stacked"):
+        pytest.skip("XLA differentiates no loop whose length it is not told")
     layer = {
         "segments": lambda: layers.LSTM(UNITS, segment_length="sqrt"),
         "both": lambda: layers.Bidirectional(layers.GRU(UNITS)),
