@@ -99,19 +99,17 @@ class Bidirectional(LayerOfLayers, keras.layers.Bidirectional):
 
     def _states_of_each(self, initial_state):
         """The states of the forward and of the backward layer, which may be of different kinds."""
-        layers = (self.forward_layer, self.backward_layer)
-        numbers = [
-            len(layer.state_size) if hasattr(layer, "state_size") else None for layer in layers
-        ]
         states = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
-        if None in numbers:
-            numbers = [len(states) // 2] * 2
-        if len(states) != sum(numbers):
+        forward, backward = (
+            len(getattr(layer, "state_size", states[::2]))
+            for layer in (self.forward_layer, self.backward_layer)
+        )
+        if len(states) != forward + backward:
             raise ValueError(
-                f"`initial_state` must have {sum(numbers)} tensors: {numbers[0]} of the forward "
-                f"layer and {numbers[1]} of the backward layer. Received {len(states)}."
+                f"`initial_state` must have {forward + backward} tensors: {forward} of the forward "
+                f"layer and {backward} of the backward layer. Received {len(states)}."
             )
-        return states[: numbers[0]], states[numbers[0] :]
+        return states[:forward], states[forward:]
 
     def _merge(self, forward, backward):
         if self.merge_mode == "concat":

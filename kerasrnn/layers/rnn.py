@@ -30,7 +30,8 @@ class RNN(LayerOfLayers, keras.layers.RNN):
         return_sequences: whether to return the output of every time step or of the last only.
         return_state: whether to return the final states as well.
         go_backwards: whether to read the sequence from its end, and return it reversed.
-        stateful: whether the final states of a batch are the initial states of the next.
+        stateful: whether the final states of a batch are the initial states of the next; all
+            batches then have the size that the layer was built with.
         unroll: whether to lay out all time steps in the graph; the length must be known.
         zero_output_for_mask: whether a masked step outputs zero and not the output before it.
         segment_length: to save memory while training on long sequences, keep only the states
@@ -48,6 +49,10 @@ class RNN(LayerOfLayers, keras.layers.RNN):
 
     Returns:
         `(batch, time, units)` or `(batch, units)`, followed by the states if `return_state`.
+        Without a time step the output is zero and the states are the initial ones.
+
+    Raises:
+        ValueError: a batch of another size than a stateful layer keeps, or states that do not fit.
 
     Example:
 
