@@ -226,7 +226,8 @@ class RNN(LayerOfLayers, keras.layers.RNN):
 
     def standardize_states(self, sequences, initial_state):
         """The initial states as a tuple, zeros or those kept where none are given."""
-        if initial_state is None:
+        own = initial_state is None
+        if own:
             initial_state = self._own_initial_state(sequences)
         if not tree.is_nested(initial_state):
             initial_state = [initial_state]
@@ -241,7 +242,7 @@ class RNN(LayerOfLayers, keras.layers.RNN):
                 check_shape(f"initial_state[{number}]", state, (sequences.shape[0], size))
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         states = tree.map_structure(lambda x: ops.cast(x, dtype), initial_state)
-        return tuple(self._of_as_many_rows(states, sequences))
+        return tuple(states if own else self._of_as_many_rows(states, sequences))
 
     def _own_initial_state(self, sequences):
         if self.stateful:
@@ -272,11 +273,6 @@ class RNN(LayerOfLayers, keras.layers.RNN):
         return tree.map_structure(
             lambda x: with_batch_size(ops.convert_to_tensor(x), batch, message), states
         )
-
-    def reset_state(self):
-        """Set the states that a stateful layer keeps to zero, those of stacked cells too."""
-        for variable in tree.flatten(self.states or []):
-            variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "segment_length": self.segment_length}
