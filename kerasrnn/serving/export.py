@@ -16,8 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.serving import c_api
+from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.serving.publish import check_free, check_version, publish, staging
-from kerasrnn.serving.verify import Case, raise_violations, verify_savedmodel
+from kerasrnn.serving.verify import (
+    Case,
+    VerificationError,
+    raise_violations,
+    verify_savedmodel,
+)
 from kerasrnn.serving.warmup import write_warmup
 
 # Names that a `tf.Module` and TensorFlow's loader use for themselves.
@@ -175,11 +181,12 @@ def export_signatures(
         An `ExportReport`.
 
     Raises:
-        ValueError: an argument, or an output of a function, that does not fit; the message
-            names it.
+        ValueError: an argument, or an output of a function, that does not fit, or a weight that is
+            not finite; the message names it.
         FileExistsError: the version exists and `overwrite` is False.
         FileNotFoundError: the TensorFlow package has no C library to verify with (on Windows).
-        VerificationError: a server could not run the SavedModel, or it differs from the model.
+        VerificationError: a server could not run the SavedModel, it differs from the model, or the
+            model itself answers NaN.
 
     Example:
 
@@ -206,6 +213,7 @@ def export_signatures(
     """
     begin = time.perf_counter()
     _check_arguments(signatures, samples)
+    check_finite_weights(model)
     version = check_version(version)
     base = _check_path(path)
     check_free(base, version, overwrite)
@@ -376,7 +384,15 @@ def _reference(name: str, signature: Signature, batch: _Batch) -> dict[str, np.n
                 f"Output '{key}' of signature '{name}' has the shape {tuple(value.shape)} for a "
                 f"batch of {batch.size}. The first axis of every output must be the batch."
             )
-    return {key: value.numpy() for key, value in outputs.items()}
+    arrays = {key: value.numpy() for key, value in outputs.items()}
+    for key, array in arrays.items():
+        # A SavedModel that answers NaN as well would differ in nothing.
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise VerificationError(
+                f"Output '{key}' of signature '{name}' is NaN: the model answers its samples so. "
+                "Has its training diverged?"
+            )
+    return arrays
 
 
 def _check_outputs(name: str, outputs: Any) -> None:
