@@ -64,11 +64,20 @@ def check_version(version: int | None) -> int | None:
 
 
 def check_free(path: Path, version: int | None, overwrite: bool) -> None:
-    """Raises FileExistsError where a version exists that may not be replaced."""
-    if version is not None and not overwrite:
-        taken = existing_versions(path).get(version)
-        if taken is not None:
-            raise _taken(taken, version)
+    """Raises FileExistsError where a version exists that may not be replaced.
+
+    Only a version is replaced: a folder whose name happens to be a number stays, with what it has.
+    """
+    taken = None if version is None else existing_versions(path).get(version)
+    if taken is None or version is None:
+        return
+    if not overwrite:
+        raise _taken(taken, version)
+    if not taken.is_dir() or (any(taken.iterdir()) and not (taken / "saved_model.pb").is_file()):
+        raise FileExistsError(
+            f"'{taken}' holds something else than a SavedModel, which stays. "
+            "Give another `version`, or remove it first."
+        )
 
 
 def _taken(place: Path, version: int) -> FileExistsError:

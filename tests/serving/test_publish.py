@@ -9,6 +9,7 @@ import pytest
 from kerasrnn.serving import publish as module
 from kerasrnn.serving.publish import (
     STAGING_PREFIX,
+    check_free,
     check_version,
     existing_versions,
     publish,
@@ -193,3 +194,16 @@ def test_folders_made_for_nothing_go_again(tmp_path):
     with pytest.raises(ZeroDivisionError), staging(tmp_path / "mine"):
         raise ZeroDivisionError
     assert (tmp_path / "mine").is_dir()
+
+
+def test_only_a_version_is_replaced(tmp_path):
+    """A folder whose name is a number need not be a version."""
+    (tmp_path / "1").mkdir()
+    check_free(tmp_path, 1, overwrite=True)
+    (tmp_path / "1/photo.jpg").write_text("mine")
+    (tmp_path / "2").write_text("mine")
+    for version in (1, 2):
+        with pytest.raises(FileExistsError, match=r"holds something else than a SavedModel"):
+            check_free(tmp_path, version, overwrite=True)
+    (tmp_path / "1/saved_model.pb").write_text("")
+    check_free(tmp_path, 1, overwrite=True)
