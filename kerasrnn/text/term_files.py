@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+# A term that is longer than a mebibyte is none: the file is another, or all of it is one line.
+_LONGEST_LINE = 1 << 20
 
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {escaped[1]: plain for plain, escaped in _ESCAPES.items()}
@@ -171,31 +174,43 @@ def write_terms(path: str | os.PathLike[str], terms: Iterable[str]) -> None:
     os.replace(partial, path)
 
 
-def read_terms(path: str | os.PathLike[str]) -> list[str]:
+def read_terms(path: str | os.PathLike[str], most: int | None = None) -> list[str]:
     """Read what `write_terms` wrote. Lines may also end as on Windows.
+
+    Args:
+        path: the file, a regular one.
+        most: how many terms it may hold; None for any number.
 
     Raises:
         ValueError: the path is that of a folder, a pipe or a device; the file is not UTF-8, a line
-            is empty or repeats an earlier one, or a backslash starts no escape. The message names
-            the file and the line.
+            is empty, longer than 1 MiB or repeats an earlier one, a backslash starts no escape, or
+            there are too many terms. The message names the file and the line.
+        FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # a named pipe would wait for ever
         raise ValueError(f"{path}: expected a file, got a folder, a pipe or a device.")
-    lines = path.read_bytes().split(b"\n")
-    if not lines[-1]:
-        lines.pop()
+    with path.open("rb") as file:
+        return _read_lines(path, file, most)
+
+
+def _read_lines(path: Path, file: BinaryIO, most: int | None) -> list[str]:
     first_seen: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), start=1):
         where = f"{path}, line {number}"
+        if most is not None and number > most:
+            raise ValueError(f"{where}: expected {most:,} terms at most.")
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"{where}: expected a term, got more than {_LONGEST_LINE:,} bytes.")
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
         try:
-            term = _unescape(line.removesuffix(b"\r").decode())
+            term = _unescape(line.decode())
         except UnicodeDecodeError as error:
-            raise ValueError(f"{where}: expected UTF-8, got {line!r}.") from error
+            raise ValueError(f"{where}: expected UTF-8, got {line[:80]!r}.") from error
         except KeyError as error:
             raise ValueError(
                 f"{where}: expected a backslash to be followed by one of "
-                f"{', '.join(_UNESCAPES)}, got {line.decode()!r}."
+                f"{', '.join(_UNESCAPES)}, got {line.decode()[:80]!r}."
             ) from error
         if not term:
             raise ValueError(f"{where}: expected a term, got an empty line.")

@@ -18,19 +18,29 @@ import tomlkit
 
 from kerasrnn._version import __version__
 from kerasrnn.layers.parts import PARTS, LayerOfLayers, trainable_config
+from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.term_files import read_terms, write_terms
 from kerasrnn.zoo.files import replacing_folder, reserve
-from kerasrnn.zoo.presets import read_config, resolve_preset
-from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES, copy_weights, readable_weights
+from kerasrnn.zoo.preset_arguments import (
+    KERAS_ARGUMENTS,
+    check_arguments,
+    check_overrides,
+    constructor_arguments,
+)
+from kerasrnn.zoo.presets import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    keep_other_files,
+    preset_file,
+    preset_target,
+    read_config,
+    resolve_preset,
+)
+from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES, copy_weights
+from kerasrnn.zoo.weight_reader import opened_weights
 
-WEIGHTS_FILE = "model.weights.h5"
-CONFIG_FILE = "config.toml"
 # What HDF5 adds to a weight, with the groups in which it lies, at most.
 _HDF5_BYTES = 16_000
-
-# What Keras adds to every configuration. A name and a precision belong to a use of a model, not to
-# the preset; what is frozen has a section of its own there.
-_KERAS_ARGUMENTS = ("name", "trainable", "dtype")
 
 
 class Task(LayerOfLayers, keras.Model):
@@ -203,19 +213,27 @@ class Task(LayerOfLayers, keras.Model):
     def from_preset(cls, preset: str | os.PathLike[str], **overrides: Any) -> Self:
         """Load a model with its weights and its vocabulary.
 
+        A preset may come from a stranger: it is data. Nothing is read but the folder and nothing
+        written, links are refused, and so is what would take more memory than its weights account
+        for.
+
         Args:
             preset: A name from `list_presets()`, a folder, or `hf://owner/name` for a repository on
                 the Hugging Face hub.
             **overrides: Constructor arguments that replace those of the preset, such as
-                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`. What was frozen
-                when the preset was saved stays so; `trainable=True` lets all of it learn.
+                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`. What the weights
+                were trained for cannot be replaced: vocabularies, tags, labels, and choices such
+                as `cell` or `scheme`. What was frozen when the preset was saved stays so;
+                `trainable=True` lets all of it learn.
 
         Returns:
             The model. `Task.from_preset` returns an object of whichever class the preset names.
 
         Raises:
-            ValueError: if there is no such preset, if it holds an unknown setting, or if it belongs
-                to another class than the one that is asked for.
+            ValueError: if there is no such preset, if it holds an unknown setting, a value of
+                another type, a link, or weights that are not those of its model, or not finite; if
+                it belongs to another class than the one that is asked for; or if an override gives
+                its weights another meaning.
             FileNotFoundError: if a folder is missing or incomplete.
 
         Example:
@@ -227,28 +245,36 @@ class Task(LayerOfLayers, keras.Model):
         config = read_config(folder)
         task_class = cls._preset_class(config["class"], folder)
         arguments = dict(config["arguments"])
-        for name, file in config["vocabulary"].items():
-            if name not in task_class.vocabulary_arguments:
-                raise ValueError(
-                    f"{folder / CONFIG_FILE}: unknown vocabulary {name!r}. "
-                    f"Expected one of {', '.join(task_class.vocabulary_arguments)}."
-                )
-            arguments[name] = read_terms(_inside(folder, file))
-        known = _constructor_arguments(task_class)
-        for name in [*arguments, *overrides]:
+        check_arguments(task_class, arguments, folder / CONFIG_FILE)
+        known = constructor_arguments(task_class)
+        for name in overrides:
             if name not in known:
                 raise ValueError(
-                    f"{folder / CONFIG_FILE}: unknown setting {name!r} for {task_class.__name__}. "
+                    f"unknown setting {name!r} for {task_class.__name__}. "
                     f"Expected one of {', '.join(sorted(known))}."
                 )
-        if "trainable" not in overrides:
-            arguments |= config["trainable"]
-        task = task_class(**{**arguments, **overrides})
-        weights = folder / WEIGHTS_FILE
-        if not weights.is_file():
-            raise FileNotFoundError(f"The preset {folder} lacks its {WEIGHTS_FILE}.")
-        with readable_weights(weights) as file:
-            task.load_weights(file)
+        with opened_weights(preset_file(folder, WEIGHTS_FILE)) as weights:
+            for name, file in config["vocabulary"].items():
+                if name not in task_class.vocabulary_arguments:
+                    raise ValueError(
+                        f"{folder / CONFIG_FILE}: unknown vocabulary {name!r}. "
+                        f"Expected one of {', '.join(task_class.vocabulary_arguments)}."
+                    )
+                arguments[name] = read_terms(preset_file(folder, file), most=weights.longest)
+            check_overrides(task_class, arguments, overrides, folder)
+            if "trainable" not in overrides:
+                arguments |= config["trainable"]
+            arguments |= overrides
+            # Each layer is made before the first of them has weights, which are counted.
+            depth = arguments.get("depth", 1)
+            if isinstance(depth, int) and depth > len(weights.arrays):
+                raise ValueError(
+                    f"{folder / CONFIG_FILE}: `depth` is {depth}, and {WEIGHTS_FILE} has "
+                    f"{len(weights.arrays)} weights, which are fewer than one for each layer."
+                )
+            with weights.only_their_size():
+                task = task_class(**arguments)
+            weights.load_into(task)
         return task
 
     @classmethod
@@ -275,10 +301,13 @@ class Task(LayerOfLayers, keras.Model):
     ) -> Path:
         """Write a folder that `from_preset` reads. No pickle and no code is in it.
 
-        The folder appears whole or not at all; one that is there already is replaced.
+        The folder appears whole or not at all. A preset that is there already is replaced; files
+        in it that are not the preset's own, such as a card, stay.
 
         Args:
-            folder: The folder to write.
+            folder: The folder to write: a new one, an empty one, or one that holds a preset. If it
+                is a link to a folder, that folder is written and the link stays. The folder in
+                which the process works, or one that this lies in, cannot be replaced.
             weights_dtype: `"float32"`; `"float16"` for half the size on disk; or `"int8"`, which
                 halves the tables of embeddings once more, each row with a scale of its own, and
                 is `"float16"` else. The weights of a loaded model are float32 in any case.
@@ -288,7 +317,10 @@ class Task(LayerOfLayers, keras.Model):
             The folder.
 
         Raises:
-            ValueError: if `weights_dtype` is none of these, or cannot hold a weight.
+            ValueError: if `weights_dtype` is none of these, or cannot hold a weight; if a weight is
+                not finite; or if the folder cannot be replaced, see above.
+            FileExistsError: if there is a file of that name, a link that leads nowhere, or a folder
+                with something else in it than a preset.
 
         Example:
 
@@ -304,7 +336,9 @@ class Task(LayerOfLayers, keras.Model):
                 f"`weights_dtype` must be one of {', '.join(WEIGHTS_DTYPES)}. "
                 f"Received: {weights_dtype!r}"
             )
-        with replacing_folder(folder) as temporary:
+        check_finite_weights(self)
+        target = preset_target(folder, Task._classes)
+        with replacing_folder(target) as temporary:
             self._write_config(temporary, extra or {})
             size = sum(_HDF5_BYTES + 4 * int(np.prod(weight.shape)) for weight in self.weights)
             reserve(temporary, 2 * size)  # the full file, and the one of `weights_dtype`
@@ -312,6 +346,8 @@ class Task(LayerOfLayers, keras.Model):
             self.save_weights(full)
             copy_weights(full, temporary / WEIGHTS_FILE, weights_dtype)
             full.unlink()
+            if (target / CONFIG_FILE).is_file():
+                keep_other_files(target, temporary)
         return Path(folder)
 
     def _write_config(self, folder: Path, extra: Mapping[str, Any]) -> None:
@@ -335,7 +371,9 @@ class Task(LayerOfLayers, keras.Model):
             **extra,
         }
         (folder / CONFIG_FILE).write_text(tomlkit.dumps(config), encoding="utf-8")
-        read_config(folder)  # a section that could not be read back fails here, not for the user
+        # What could not be read back fails here, not for the user.
+        arguments = read_config(folder)["arguments"]
+        check_arguments(type(self), arguments, folder / CONFIG_FILE)
 
     def arguments(self) -> dict[str, Any]:
         """The constructor arguments of this task, without those that every Keras model has.
@@ -344,7 +382,26 @@ class Task(LayerOfLayers, keras.Model):
             Plain numbers, strings, lists and None by name.
         """
         config = self.get_config()
-        return {n: config[n] for n in config if n not in (*_KERAS_ARGUMENTS, PARTS)}
+        return {n: config[n] for n in config if n not in (*KERAS_ARGUMENTS, PARTS)}
+
+    # === Prediction ===
+
+    def check_answers(self, *answers: np.ndarray) -> None:
+        """Raise a ValueError that says why, if some numbers that the model answers are not finite.
+
+        Args:
+            *answers: floats of any shape.
+
+        Raises:
+            ValueError: if one is NaN or infinite. It names the weight that is not finite, if any.
+        """
+        if not all(np.isfinite(numbers).all() for numbers in answers):
+            check_finite_weights(self)
+            raise ValueError(
+                f"{type(self).__name__} answers with numbers that are not finite. Its weights are, "
+                "but the largest are too large: training has diverged. Train it again with a "
+                "smaller learning rate."
+            )
 
     # === Export ===
 
@@ -388,6 +445,7 @@ class Task(LayerOfLayers, keras.Model):
 
         Raises:
             FileExistsError: if the version exists and `overwrite` is false.
+            ValueError: if a weight is not finite.
             kerasrnn.serving.VerificationError: if the SavedModel differs from this model.
 
         Example:
@@ -489,17 +547,3 @@ def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
 
     plain_init.__signature__ = inspect.signature(init)  # type: ignore[attr-defined] # Keras reads it
     return plain_init
-
-
-def _constructor_arguments(task_class: type[Task]) -> set[str]:
-    parameters = inspect.signature(task_class.__init__).parameters.values()
-    named = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-    return (named - {"self"}) | set(_KERAS_ARGUMENTS)
-
-
-def _inside(folder: Path, file: Any) -> Path:
-    """A preset from elsewhere must not name files outside of its own folder."""
-    path = (folder / str(file)).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ValueError(f"{folder / CONFIG_FILE}: {file!r} lies outside of the preset.")
-    return path

@@ -1,23 +1,24 @@
-"""The weights of a preset on disk: Keras's file, smaller."""
+"""The weights of a preset on disk: Keras's file, smaller. `weight_reader` reads it."""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-WEIGHTS_DTYPES = ("float32", "float16", "int8")
+from kerasrnn.zoo.weight_reader import EXPANSION, SCALES
 
-# In `int8`, the group that holds the scales of the rows of each table, by the table's name.
-_SCALES = "row_scales"
+WEIGHTS_DTYPES = ("float32", "float16", "int8")
 
 # What counts as a table of embeddings: many rows, of which each is looked up by itself.
 _TABLE_ROWS = 1000
 _TABLE_RATIO = 8
+
+# An array that would shrink more, one of zeros say, is not compressed: what is much larger than its
+# file is refused when it is read.
+_RATIO = EXPANSION // 2
+_SMALL = 1 << 20
 
 
 def copy_weights(source: Path, target: Path, dtype: str) -> None:
@@ -49,52 +50,25 @@ def copy_weights(source: Path, target: Path, dtype: str) -> None:
                 if np.issubdtype(array.dtype, np.floating):
                     if dtype == "int8" and _is_table(array):
                         array, scales = _in_integers(name, array)
-                        new.create_dataset(f"{_SCALES}/{name}", data=scales)
+                        new.create_dataset(f"{SCALES}/{name}", data=scales)
                     else:
                         array = _in_floats(name, array, floats)
-                options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
-                made = new.create_dataset(name, data=array, **options)
+                made = _store(new, name, array)
             for key, value in item.attrs.items():
                 made.attrs[key] = value
 
         old.visititems(copy)
 
 
-@contextlib.contextmanager
-def readable_weights(path: Path) -> Iterator[Path]:
-    """A file that `keras.Model.load_weights` reads, of one that `copy_weights` wrote.
-
-    Args:
-        path: the file.
-
-    Yields:
-        The file itself; or, where it holds tables in `int8`, a file of floats that is removed
-        afterwards.
-    """
-    with h5py.File(path, "r") as file:
-        if _SCALES not in file:
-            yield path
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            full = Path(folder) / path.name
-            with h5py.File(full, "w") as new:
-                for key, value in file.attrs.items():
-                    new.attrs[key] = value
-                scales: dict[str, np.ndarray] = {}
-                file[_SCALES].visititems(
-                    lambda name, item: (
-                        scales.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-                    )
-                )
-                for name in file:
-                    if name != _SCALES:
-                        file.copy(name, new)
-                for name, factors in scales.items():
-                    table = new[name][()].astype("float32") * factors[:, None]
-                    attributes = dict(new[name].attrs)
-                    del new[name]
-                    new.create_dataset(name, data=table).attrs.update(attributes)
-            yield full
+def _store(file: h5py.File, name: str, array: np.ndarray) -> h5py.Dataset:
+    if not array.ndim:
+        return file.create_dataset(name, data=array)
+    made = file.create_dataset(name, data=array, compression="gzip", shuffle=True)
+    made.flush()
+    if array.nbytes > _SMALL and array.nbytes > _RATIO * made.id.get_storage_size():
+        del file[name]
+        made = file.create_dataset(name, data=array)
+    return made
 
 
 def _is_table(array: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrnn.zoo import SequenceTagger, Task, list_presets, resolve_preset
+from kerasrnn.zoo import SequenceTagger, Task, TextClassifier, list_presets, resolve_preset
 from kerasrnn.zoo.presets import zoo_folders
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -75,10 +75,87 @@ def test_the_folder_holds_text_and_arrays_only(saved):
 
 
 def test_a_preset_is_replaced_as_a_whole(saved, small):
-    (saved / "stale.txt").write_text("")
-    small(cell="simple").save_to_preset(saved)
+    assert (saved / "vocabulary/characters.txt").exists()
+    small(cell="simple", spelling="none").save_to_preset(saved)
     assert SequenceTagger.from_preset(saved).settings["cell"] == "simple"
-    assert not (saved / "stale.txt").exists()
+    assert not (saved / "vocabulary/characters.txt").exists()
+
+
+def test_files_beside_those_of_a_preset_stay(saved, small):
+    """A card, notes: what `save_to_preset` did not write, it does not delete."""
+    (saved / "README.md").write_text("card")
+    (saved / "vocabulary/notes.txt").write_text("mine")
+    (saved / "runs/1").mkdir(parents=True)
+    (saved / "runs/1/log").write_text("log")
+    (saved / "link").symlink_to("README.md")
+    (saved / "runs/up").symlink_to("..")
+    small(cell="simple").save_to_preset(saved)
+    assert (saved / "README.md").read_text() == "card"
+    assert (saved / "vocabulary/notes.txt").read_text() == "mine"
+    assert (saved / "runs/1/log").read_text() == "log"
+    assert os.readlink(saved / "link") == "README.md"
+    assert os.readlink(saved / "runs/up") == ".."
+    assert SequenceTagger.from_preset(saved).settings["cell"] == "simple"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"thesis.tex": ""},
+        {"config.toml": 'units = 3\ndata = "x"\n', "metrics.json": "{}"},  # of a run
+        {"config.toml": '[project]\nname = "mine"\n'},
+        {"config.toml": 'class = "Website"\n', "model.weights.h5": ""},
+        {"config.toml": 'class = "SequenceTagger"\n'},
+        {"config.toml": "no TOML", "model.weights.h5": ""},
+        {".git/config": ""},
+    ],
+)
+def test_a_folder_that_holds_something_else_is_left_alone(small, tmp_path, files):
+    folder = tmp_path / "mine"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    with pytest.raises(FileExistsError, match=r"`folder` must be new, empty or hold a preset"):
+        small().save_to_preset(folder)
+    assert {n: (folder / n).read_text() for n in files} == files
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_where_a_preset_can_be_saved(small, tmp_path, monkeypatch):
+    tagger = small()
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new/one/", "link"):
+        if name == "link":
+            (tmp_path / "link").symlink_to("new/one")
+            tagger = small(cell="simple")
+        tagger.save_to_preset(f"{tmp_path}/{name}")
+        assert SequenceTagger.from_preset(tmp_path / name).settings == tagger.settings
+    assert os.readlink(tmp_path / "link") == "new/one"  # it stays, and leads to the new preset
+    assert SequenceTagger.from_preset(tmp_path / "new/one").settings["cell"] == "simple"
+
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(FileExistsError, match=r"is a file"):
+        tagger.save_to_preset(tmp_path / "file")
+    with pytest.raises(FileExistsError, match=r"leads nowhere"):
+        tagger.save_to_preset(tmp_path / "dangling")
+    monkeypatch.chdir(tmp_path / "new/one")
+    for name in (".", "..", "/", "../one", tmp_path / "new/one", tmp_path / "link"):
+        with pytest.raises(ValueError, match=r"`folder` cannot be .*: the process works there"):
+            tagger.save_to_preset(name)
+    tagger.save_to_preset("inside")
+    assert sorted(os.listdir(tmp_path)) == ["dangling", "empty", "file", "link", "new"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_weights_that_are_not_finite_are_not_saved(small, saved, value, dtype):
+    tagger = small()
+    tagger.network.get_layer("tag_scores").bias.assign(np.full(5, value))
+    with pytest.raises(ValueError, match=r"weight .*tag_scores/bias is not finite: 5 of its 5"):
+        tagger.save_to_preset(saved, weights_dtype=dtype)
+    assert SequenceTagger.from_preset(saved).settings["cell"] == "gru"  # the old one is there
 
 
 def test_a_failure_leaves_the_old_preset(saved, small, monkeypatch):
@@ -131,6 +208,45 @@ def test_arguments_can_be_replaced(saved):
     assert loaded.dtype_policy.name == "mixed_bfloat16"
     with pytest.raises(ValueError, match=r"unknown setting 'droput'"):
         SequenceTagger.from_preset(saved, droput=0.5)
+
+
+def test_what_weights_were_trained_for_cannot_be_replaced(saved):
+    """Another meaning for weights of the same shapes would make a good film a terrible one."""
+    old = SequenceTagger.from_preset(saved).arguments()
+    words = [f"w{number}" for number in range(len(old["words"]))]
+    kinds = [old["tags"][0], *(tag[:2] + "X" + tag[2:] for tag in old["tags"][1:])]
+    for name, value in [
+        ("words", words),
+        ("words", old["words"][::-1]),
+        ("tags", old["tags"][::-1]),
+        ("tags", kinds),
+        ("labels", ["good", "terrible"]),
+        ("labels", old["labels"][::-1]),
+        ("labels", None),
+        ("characters", old["characters"][::-1]),
+        ("pieces", ["a"]),
+        ("scheme", "none"),
+        ("cell", "lstm"),
+        ("spelling", "cnn"),
+        ("lowercase", False),
+    ]:
+        with pytest.raises(ValueError, match=rf"`{name}` cannot be replaced: the weights of the p"):
+            SequenceTagger.from_preset(saved, **{name: value})
+    assert SequenceTagger.from_preset(saved, **old).arguments() == old
+    tuples = {name: tuple(old[name]) for name in ("words", "tags", "labels")}
+    assert SequenceTagger.from_preset(saved, **tuples).arguments() == old
+
+
+def test_labels_of_a_shipped_preset_cannot_be_renamed():
+    for labels in (["good", "terrible"], ["positive", "negative"]):
+        with pytest.raises(ValueError, match=r"`labels` cannot be replaced"):
+            TextClassifier.from_preset("sentiment_en_sst2", labels=labels)
+
+
+@pytest.mark.parametrize("overrides", [{"units": 9}, {"units": 7}, {"depth": 2}, {"crf": False}])
+def test_a_network_of_another_size_is_refused(saved, overrides):
+    with pytest.raises(ValueError, match=r"model.weights.h5"):
+        SequenceTagger.from_preset(saved, **overrides)
 
 
 def test_words_with_odd_characters_survive(tmp_path):
