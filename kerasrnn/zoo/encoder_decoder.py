@@ -15,6 +15,7 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import TextPair
 from kerasrnn.serving import Signature
+from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text import Vocabulary
 from kerasrnn.text.pieces import PIECES
 from kerasrnn.text.plain import items_of, plain_text, texts_of
@@ -410,12 +411,13 @@ class EncoderDecoder(Task):
     def _measure(
         self, pairs: list[TextPair], batch_size: int, beam_size: int, length_penalty: float
     ) -> dict[str, Any]:
-        answers = self.predict(
-            [pair.source for pair in pairs],
-            batch_size=batch_size,
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-        )
+        sources = [pair.source for pair in pairs]
+        if beam_size == 1:
+            answers, _ = self._written(sources, batch_size)
+        else:
+            answers = self.predict(
+                sources, batch_size=batch_size, beam_size=beam_size, length_penalty=length_penalty
+            )
         loss = self._mean_loss(self._encode(pairs), batch_size)
         # White space that no piece tells of is not expected either.
         expected = self._normal([pair.target for pair in pairs])
@@ -482,12 +484,18 @@ class EncoderDecoder(Task):
                 x, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size
             )
             return [found[0].text for found in candidates]
-        texts = _checked_texts(x)
-        answers = [""] * len(texts)
+        answers, scores = self._written(_checked_texts(x), batch_size)
+        self.check_answers(scores)
+        return answers
+
+    def _written(self, texts: list[str], batch_size: int) -> tuple[list[str], np.ndarray]:
+        """What is written for texts, and how probable each is."""
+        answers, scores = [""] * len(texts), np.zeros(len(texts), np.float32)
         for indices, output in self._batches(self._write_function, texts, batch_size):
+            scores[indices] = output["score"]
             for index, text in zip(indices, output["text"], strict=True):
                 answers[index] = text.decode()
-        return answers
+        return answers, scores
 
     def generate(
         self,
@@ -521,6 +529,7 @@ class EncoderDecoder(Task):
         check_positive("beam_size", beam_size)
         check_between("length_penalty", length_penalty, 0, 100)
         texts = _checked_texts(x)
+        check_finite_weights(self)  # the search leaves out what is not finite
         answers: list[list[Candidate]] = [[] for _ in texts]
         search = [tf.constant(beam_size, tf.int32), tf.constant(length_penalty, tf.float32)]
         for indices, output in self._batches(self._search_function, texts, batch_size, *search):
@@ -558,6 +567,7 @@ class EncoderDecoder(Task):
         texts = _checked_texts(x)
         found: list[Alignment] = [Alignment([], [], np.zeros((0, 0))) for _ in texts]
         for indices, output in self._batches(self._write_function, texts, batch_size):
+            self.check_answers(output["score"])
             for row, index in enumerate(indices):
                 source = [piece.decode() for piece in output["source_pieces"][row] if piece]
                 target = [piece.decode() for piece in output["target_pieces"][row] if piece]

@@ -16,6 +16,7 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.serving import Signature
+from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import texts_of, valid
 from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
@@ -591,6 +592,7 @@ class LanguageModel(Task):
         for indices in _batches_of(np.array([len(text) + 1 for text in texts], int), batch_size):
             batch = tf.constant([texts[i] for i in indices], tf.string)
             output = {name: value.numpy() for name, value in self._score_function(batch).items()}
+            self.check_answers(output["log_probability"])
             for row, index in enumerate(indices):
                 length = output["lengths"][row]
                 scores[index] = TextScore(
@@ -633,6 +635,7 @@ class LanguageModel(Task):
         for indices in _batches_of(np.array([len(text) + 1 for text in texts], int), batch_size):
             scores, _ = self._read_function(tf.constant([texts[i] for i in indices], tf.string))
             likely, ids = tf.math.top_k(tf.nn.softmax(without_unknown(scores)), k=top)
+            self.check_answers(scores.numpy())
             pieces = self.text_units.pieces(ids).numpy()
             for index, row, values in zip(indices, pieces, likely.numpy(), strict=True):
                 found[index] = [
@@ -693,6 +696,7 @@ class LanguageModel(Task):
         if beam_width is not None:
             check_positive("beam_width", beam_width)
         seeds = seeds_of(seed, len(prompts), "prompts")
+        check_finite_weights(self)  # texts do not show it
         answers: list[str] = []
         for begin in range(0, len(prompts), batch_size):
             part = prompts[begin : begin + batch_size]
@@ -753,6 +757,7 @@ class LanguageModel(Task):
         [prompt] = _texts([prompt], "prompt", empty=True)
         limit = self._checked_generation(max_tokens, temperature, top_k, top_p)
         seeds = tf.constant(seeds_of(seed, 1, "prompts"), tf.int64)
+        check_finite_weights(self)
         return self._stream(prompt, limit, float(temperature), int(top_k), float(top_p), seeds)
 
     def _stream(

@@ -514,7 +514,9 @@ class MemoryModel(Task):
             self._scores_function(tf.constant(inputs[begin : begin + batch_size])).numpy()
             for begin in range(0, len(inputs), batch_size)
         ]
-        return np.concatenate(parts)
+        scores = np.concatenate(parts)
+        self.check_answers(scores)
+        return scores
 
     def _scores(self, sequences: tf.Tensor) -> tf.Tensor:
         return self.network(sequences, training=False)

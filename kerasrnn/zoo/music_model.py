@@ -13,6 +13,7 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import DataError, check_roll
 from kerasrnn.serving import Signature
+from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
 from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
 from kerasrnn.zoo.task import (
@@ -347,7 +348,9 @@ class MusicModel(Task):
         >>> [nll.shape for nll in MusicModel(units=8, nade_units=4).nll([np.zeros((5, 88))])]
         [(4,)]
         """
-        return self._nll(_pieces(x, "x", shortest=1), batch_size)
+        found = self._nll(_pieces(x, "x", shortest=1), batch_size)
+        self.check_answers(*found)
+        return found
 
     def _nll(self, rolls: list[np.ndarray], batch_size: int) -> list[np.ndarray]:
         found: list[list[np.ndarray]] = [[] for _ in rolls]
@@ -414,7 +417,9 @@ class MusicModel(Task):
                 )
                 for row, probabilities in enumerate(values.numpy()):
                     found[group[row]].append(probabilities[part["mask"][row]])
-        return [np.concatenate(parts) for parts in found]
+        answers = [np.concatenate(parts) for parts in found]
+        self.check_answers(*answers)
+        return answers
 
     def _predict(
         self, rolls: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]
@@ -468,6 +473,7 @@ class MusicModel(Task):
             raise ValueError(f"`temperature` must be above 0 and finite. Received: {temperature!r}")
         rolls = [np.zeros((0, KEYS), np.uint8)] if x is None else _pieces(x, "x", shortest=0)
         seeds = seeds_of(seed, len(rolls), "pieces")
+        check_finite_weights(self)  # zeros and ones do not show it
         lengths = [len(roll) for roll in rolls]
         padded = np.zeros((len(rolls), max(lengths), KEYS), np.float32)
         for row, roll in enumerate(rolls):

@@ -15,6 +15,7 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import TaggedSentence, check_tag_forms, check_tags
 from kerasrnn.serving import Signature
+from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text import (
     Capitals,
     CharacterIds,
@@ -557,11 +558,11 @@ class SequenceTagger(ExampleTask):
         """
         texts, sentences = _texts_or_sentences(x)
         if texts is None:
-            answers = self._answers(sentences, batch_size)
+            answers = self._checked_answers(sentences, batch_size)
             spots = [[(i, i + 1) for i in range(len(words))] for words in sentences]
         else:
             sentences, spots = tokenize(self.tokenizer, texts)
-            answers = self._answers(sentences, batch_size)
+            answers = self._checked_answers(sentences, batch_size)
         found: list[list[Any]] = []
         for index, answer in enumerate(answers):
             starts = [start for start, _ in spots[index]]
@@ -603,7 +604,7 @@ class SequenceTagger(ExampleTask):
         texts, sentences = _texts_or_sentences(x)
         if texts is not None:
             sentences, _ = tokenize(self.tokenizer, texts)
-        return [list(answer.tags) for answer in self._answers(sentences, batch_size)]
+        return [list(answer.tags) for answer in self._checked_answers(sentences, batch_size)]
 
     def predict_labels(self, x: Any, *, batch_size: int = 64) -> list[tuple[str, float]]:
         """The label of each text, such as its intent.
@@ -625,7 +626,7 @@ class SequenceTagger(ExampleTask):
         texts, sentences = _texts_or_sentences(x)
         if texts is not None:
             sentences, _ = tokenize(self.tokenizer, texts)
-        answers = self._answers(sentences, batch_size)
+        answers = self._checked_answers(sentences, batch_size)
         return [(str(answer.label), answer.label_score) for answer in answers]
 
     def _answers(self, sentences: list[list[str]], batch_size: int) -> list[_Answer]:
@@ -647,6 +648,14 @@ class SequenceTagger(ExampleTask):
                     output["label"][row].decode() if "label" in output else None,
                     float(output["label_score"][row]) if "label" in output else 0.0,
                 )
+        return answers
+
+    def _checked_answers(self, sentences: list[list[str]], batch_size: int) -> list[_Answer]:
+        """The answers for a user: those of a model whose training has diverged are none."""
+        check_finite_weights(self)  # a softmax may hide it
+        answers = self._answers(sentences, batch_size)
+        scores = (score for answer in answers for score in (*answer.scores, answer.label_score))
+        self.check_answers(np.fromiter(scores, float))
         return answers
 
     def _tag(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:

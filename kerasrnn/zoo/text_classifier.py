@@ -514,6 +514,7 @@ class TextClassifier(ExampleTask):
             )
         rows, spots = self._tokens(_texts(x))
         scores, attention = self._scores(rows, batch_size)
+        self.check_answers(scores)
         powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
         probabilities = powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-30)
         answers = []
