@@ -16,22 +16,25 @@ from kerasrnn.text.units import BOUNDARY_ID, UNKNOWN_ID
 Step = Callable[[tf.Tensor, Sequence[tf.Tensor]], tuple[tf.Tensor, Sequence[tf.Tensor]]]
 
 
-def random_numbers(seeds: tf.Tensor, count: Any) -> tf.Tensor:
+def random_numbers(seeds: tf.Tensor, *shape: Any) -> tf.Tensor:
     """Numbers from 0 to 1 that depend on each row's seed alone.
 
     Args:
         seeds: integers `(batch,)`.
-        count: how many numbers a row gets.
+        *shape: how many numbers a row gets, along each axis.
 
     Returns:
-        float32 `(batch, count)`; the same on every device and in every version of TensorFlow.
+        float32 `(batch, *shape)`; the same on every device and in every version of TensorFlow.
     """
 
     def row(seed: tf.Tensor) -> tf.Tensor:
         pair = tf.stack([tf.cast(seed, tf.int64), tf.constant(0, tf.int64)])
-        return tf.random.stateless_uniform([count], seed=pair, alg="philox")
+        return tf.random.stateless_uniform(shape, seed=pair, alg="philox")
 
-    return tf.map_fn(row, seeds, fn_output_signature=tf.TensorSpec((None,), tf.float32))
+    known = [size if isinstance(size, int) else None for size in shape]
+    # The results of no rows cannot be stacked: there is one more than there are, and it is dropped.
+    rows = tf.concat([seeds, tf.zeros([1], seeds.dtype)], axis=0)
+    return tf.map_fn(row, rows, fn_output_signature=tf.TensorSpec(known, tf.float32))[:-1]
 
 
 def without_unknown(scores: tf.Tensor) -> tf.Tensor:

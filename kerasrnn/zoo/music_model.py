@@ -14,6 +14,7 @@ from kerasrnn.cells import CELLS
 from kerasrnn.data import DataError, check_roll
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
+from kerasrnn.zoo.generation import random_numbers
 from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
 from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
 from kerasrnn.zoo.task import (
@@ -331,7 +332,7 @@ class MusicModel(Task):
         """How surprising each frame of some pieces is.
 
         Args:
-            x: as for `fit`; a piece may have a single frame.
+            x: as for `fit`; a piece may have a single frame, and there may be none.
             batch_size: how many pieces are in a batch; it changes no answer.
 
         Returns:
@@ -382,7 +383,7 @@ class MusicModel(Task):
         """The probability of each key, after each frame, to sound in the frame that follows.
 
         Args:
-            x: as for `fit`; a piece may have a single frame.
+            x: as for `fit`; a piece may have a single frame, and there may be none.
             batch_size: how many pieces are in a batch; it changes no answer, but for the rare chord
                 of the estimate below that rounding tips over.
 
@@ -475,7 +476,7 @@ class MusicModel(Task):
         seeds = seeds_of(seed, len(rolls), "pieces")
         check_finite_weights(self)  # zeros and ones do not show it
         lengths = [len(roll) for roll in rolls]
-        padded = np.zeros((len(rolls), max(lengths), KEYS), np.float32)
+        padded = np.zeros((len(rolls), max(lengths, default=0), KEYS), np.float32)
         for row, roll in enumerate(rolls):
             padded[row, : len(roll)] = roll
         drawn = self._generate_function(
@@ -503,12 +504,7 @@ class MusicModel(Task):
         rolls = tf.where(mask[..., None], rolls, 0.0)
         batch = tf.shape(rolls)[0]
         # Random numbers of a piece's own: what stands beside it changes nothing.
-        uniforms = tf.map_fn(
-            lambda s: tf.random.stateless_uniform((frames, KEYS), [s, 0], alg="philox"),
-            seed,
-            fn_output_signature=tf.TensorSpec((None, KEYS), tf.float32),
-        )
-        uniforms = tf.reshape(uniforms, (batch, frames, KEYS))
+        uniforms = random_numbers(seed, frames, KEYS)
         read = self._read(rolls, mask, self.network.initial_states(batch))
         # A masked frame repeats the output before it: the last one is that of the prompt's end.
         hidden = read["hidden"][:, -1]  # (batch, units)
@@ -628,11 +624,7 @@ class MusicModel(Task):
         rolls = _sounding(frame)[:, None]
         outputs = self._read(rolls, tf.fill((tf.shape(frame)[0], 1), True), old)
         hidden = outputs["hidden"][:, 0]
-        uniforms = tf.map_fn(
-            lambda s: tf.random.stateless_uniform((KEYS,), [s, 0], alg="philox"),
-            seed,
-            fn_output_signature=tf.TensorSpec((KEYS,), tf.float32),
-        )
+        uniforms = random_numbers(seed, KEYS)
         chord, _ = self.network.head.sample(hidden, uniforms, _positive(temperature))
         new = [tf.cast(state, tf.float32) for state in outputs["states"]]
         return {
@@ -745,6 +737,6 @@ def _pieces(x: Any, argument: str, *, shortest: int) -> list[np.ndarray]:
                 f"{where}: a piece must have at least {shortest} frames. Received: {len(roll)}"
             )
         pieces.append(check_roll(roll, where) if len(roll) else np.zeros((0, KEYS), np.uint8))
-    if not pieces:
+    if not pieces and shortest > 1:  # nothing to learn or to measure
         raise ValueError(f"`{argument}` must hold at least one piece. Received none.")
     return pieces

@@ -114,7 +114,9 @@ def greedy_search(
     )
 
     def go_on(turn, previous, ended, *_):
-        return (turn < max_length) & ~tf.reduce_all(ended)
+        # One step at least: without rows all have ended, and arrays that nothing was written to
+        # cannot be stacked.
+        return (turn < max_length) & ((turn < 1) | ~tf.reduce_all(ended))
 
     def advance(turn, previous, ended, lengths, total, states, ids, extras):
         log_probabilities, states, more = step(previous, states)
