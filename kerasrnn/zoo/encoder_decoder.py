@@ -112,6 +112,9 @@ class EncoderDecoder(Task):
         layer_dropout: the share of components dropped between recurrent layers.
         max_length: how many pieces are written at most; a longer text is cut off.
         lowercase: whether pieces of a source are looked up in small letters.
+        text_pattern: a regular expression in the syntax of RE2. A text to read that does not match
+            it as a whole is refused: the answer is the empty text. None reads any text.
+        answer_pattern: the same for texts that are written: one that does not match is refused.
         **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
 
     Raises:
@@ -121,8 +124,8 @@ class EncoderDecoder(Task):
 
     >>> from kerasrnn.zoo import EncoderDecoder
     >>> model = EncoderDecoder.from_preset("date_en_iso")
-    >>> model.predict(["4th of March 2020", "Tuesday, May 5, 2026"])
-    ['2020-03-04', '2026-05-05']
+    >>> model.predict(["4th of March 2020", "Tuesday, May 5, 2026", "31 April 2026", "no date"])
+    ['2020-03-04', '2026-05-05', '', '']
     """
 
     vocabulary_arguments = ("source_pieces", "target_pieces")
@@ -146,6 +149,8 @@ class EncoderDecoder(Task):
         layer_dropout: float = 0.0,
         max_length: int = 100,
         lowercase: bool = False,
+        text_pattern: str | None = None,
+        answer_pattern: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_choice("source_unit", source_unit, UNITS)
@@ -166,6 +171,10 @@ class EncoderDecoder(Task):
             "layer_dropout": layer_dropout,
         }.items():
             check_between(name, share, 0, 1)
+        patterns = {"text_pattern": text_pattern, "answer_pattern": answer_pattern}
+        for name, pattern in patterns.items():
+            if pattern is not None:
+                _check_pattern(name, pattern)
         super().__init__(**kwargs)
         network = {
             "attention": attention,
@@ -185,6 +194,7 @@ class EncoderDecoder(Task):
             **network,
             "max_length": max_length,
             "lowercase": lowercase,
+            **patterns,
         }
         self.max_length = max_length
 
@@ -390,9 +400,9 @@ class EncoderDecoder(Task):
             **kwargs: what Keras passes when it validates while training.
 
         Returns:
-            `loss` in nats a piece, the end of a text counted as one; `exact_match`, the share of
-            texts written as expected, 0 to 1; and `bleu`, 0 to 100, if sacrebleu is installed, see
-            `kerasrnn.zoo.pair_scores`.
+            `loss` in nats a piece, the end of a text counted as one, of all texts that are not
+            refused for `text_pattern`; `exact_match`, the share of texts written as expected, 0 to
+            1; and `bleu`, 0 to 100, if sacrebleu is installed, see `kerasrnn.zoo.pair_scores`.
 
         Raises:
             ValueError: if there are no pairs, or something else than texts is among them.
@@ -418,16 +428,20 @@ class EncoderDecoder(Task):
             answers = self.predict(
                 sources, batch_size=batch_size, beam_size=beam_size, length_penalty=length_penalty
             )
-        loss = self._mean_loss(self._encode(pairs), batch_size)
+        # What is refused unread, the network is never asked.
+        asked = self._matches("text_pattern", tf.constant(sources)).numpy()
+        read = [pair for pair, is_asked in zip(pairs, asked, strict=True) if is_asked]
+        loss = self._mean_loss(self._encode(read), batch_size)
         # White space that no piece tells of is not expected either.
         expected = self._normal([pair.target for pair in pairs])
         return {"loss": loss, **pair_scores(expected, answers)}
 
     def _normal(self, targets: list[str]) -> list[str]:
-        """Targets as they would be written if each piece of them were right."""
+        """Targets as they would be answered if each piece of them were right."""
         texts: list[str] = []
         for part in _parts(targets):
             joined = self.target_split.join(self.target_split(tf.constant(part)))
+            joined = tf.where(self._matches("answer_pattern", joined), joined, "")
             texts += [text.decode() for text in joined.numpy()]
         return texts
 
@@ -465,7 +479,7 @@ class EncoderDecoder(Task):
             batch_size: how many texts are in a batch; it changes no answer.
 
         Returns:
-            A text for each text.
+            A text for each text; the empty one for what `text_pattern` or `answer_pattern` refuses.
 
         Raises:
             ValueError: if `x` is a single text or holds something else than texts, or another
@@ -514,7 +528,8 @@ class EncoderDecoder(Task):
             batch_size: how many texts are in a batch; it changes no answer.
 
         Returns:
-            For each text its candidates, the best first: `beam_size`, or as many as there are.
+            For each text its candidates, the best first: `beam_size`, or as many as there are. One
+            that is refused keeps its place, with the empty text.
 
         Raises:
             ValueError: as for `predict`.
@@ -603,15 +618,11 @@ class EncoderDecoder(Task):
             max_length=self.max_length,
             extra=width,
         )
-        written = self.target_vocabulary.lookup(found.ids, unknown="")
-        outputs = {
-            "text": self.target_split.join(written),
-            "score": found.log_probabilities,
-            "length": found.lengths,
-        }
+        written, answer, lengths = self._answers(text, found.ids, found.lengths)
+        outputs = {"text": answer, "score": found.log_probabilities, "length": lengths}
         if attends:
             outputs |= {
-                "attention": _until_the_end(found.extra, found.lengths),
+                "attention": _until_the_end(found.extra, lengths),
                 "source_pieces": pieces,
                 "target_pieces": written,
             }
@@ -635,15 +646,17 @@ class EncoderDecoder(Task):
             strength=length_penalty,
         )
         steps = tf.shape(found.ids)[-1]
-        written = self.target_vocabulary.lookup(
-            tf.reshape(found.ids, [batch * beam_size, steps]), unknown=""
+        written, answers, lengths = self._answers(
+            tf.repeat(text, beam_size),
+            tf.reshape(found.ids, [batch * beam_size, steps]),
+            tf.reshape(found.lengths, [-1]),
         )
-        texts = tf.reshape(self.target_split.join(written), [batch, beam_size])
+        lengths = tf.reshape(lengths, [batch, beam_size])
         outputs = {
-            "texts": texts,
+            "texts": tf.reshape(answers, [batch, beam_size]),
             "scores": found.scores,
             "log_probabilities": found.log_probabilities,
-            "lengths": found.lengths,
+            "lengths": lengths,
         }
         if "keys" in memory:
             # The weights of the best text alone, all of its steps at once.
@@ -651,11 +664,30 @@ class EncoderDecoder(Task):
             previous = tf.pad(best, [[0, 0], [1, 0]])  # (batch, steps + 1)
             attended = self.network({"source": source, "previous": previous}, training=False)
             outputs |= {
-                "attention": _until_the_end(attended["attention"], found.lengths[:, 0]),
+                "attention": _until_the_end(attended["attention"], lengths[:, 0]),
                 "source_pieces": pieces,
-                "target_pieces": self.target_vocabulary.lookup(best, unknown=""),
+                "target_pieces": tf.reshape(written, [batch, beam_size, steps])[:, 0],
             }
         return outputs
+
+    def _answers(
+        self, text: tf.Tensor, ids: tf.Tensor, lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The pieces, texts and lengths of what was written, none of them for what is refused."""
+        written = self.target_vocabulary.lookup(ids, unknown="")  # (batch, steps)
+        answer = self.target_split.join(written)
+        taken = self._matches("text_pattern", text) & self._matches("answer_pattern", answer)
+        return (
+            tf.where(taken[:, None], written, ""),
+            tf.where(taken, answer, ""),
+            tf.where(taken, lengths, 0),
+        )
+
+    def _matches(self, pattern: str, text: tf.Tensor) -> tf.Tensor:
+        """Whether each text matches a pattern of the settings; where there is none, all do."""
+        if self.settings[pattern] is None:
+            return tf.ones_like(text, tf.bool)
+        return tf.strings.regex_full_match(text, self.settings[pattern])
 
     def _read(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The pieces of texts, and their ids, padded to one length of at least 1."""
@@ -687,7 +719,8 @@ class EncoderDecoder(Task):
 
             `serving_default` takes `text`, strings `(batch,)`, and returns `text` `(batch,)`;
             `score`, float32 `(batch,)`, the logarithm of its probability; `length`, int32
-            `(batch,)`, how many pieces it has.
+            `(batch,)`, how many pieces it has. What is refused is empty and of length 0; its score
+            is that of what the network wrote.
 
             `generate` takes `text`, `beam_size` (int32, a scalar, taken for 1 if it is less) and
             `length_penalty` (float32, a scalar, taken for 0 if it is not finite) and returns
@@ -784,6 +817,20 @@ def _until_the_end(weights: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     steps = tf.range(tf.shape(weights)[1])
     there = steps <= lengths[:, None]  # (batch, steps)
     return tf.where(there[:, :, None], weights, 0.0)
+
+
+def _check_pattern(name: str, pattern: Any) -> None:
+    problem = f"a {type(pattern).__name__}"
+    if isinstance(pattern, str):
+        try:
+            tf.strings.regex_full_match("", pattern)
+            return
+        except tf.errors.InvalidArgumentError as error:
+            problem = error.message.partition("error: ")[2] or error.message
+    raise ValueError(
+        f"`{name}` must be a regular expression in the syntax of RE2. "
+        f"Received {pattern!r:.100}: {problem}"
+    )
 
 
 def _parts(texts: list[str]) -> Iterable[list[str]]:

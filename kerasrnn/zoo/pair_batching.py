@@ -44,8 +44,12 @@ class EncodedPairs:
 
     @property
     def lengths(self) -> np.ndarray:
-        """By what pairs are sorted into batches: both texts cost time for each piece."""
-        return self.source_lengths + self.target_lengths
+        """By what pairs are sorted into batches: the longer text of each.
+
+        Their sum would keep what has a target from what has none: batch after batch would pull the
+        first piece one way and then the other.
+        """
+        return np.maximum(self.source_lengths, self.target_lengths)
 
     def batch(self, indices: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The pairs of some indices, padded on the right with 0.

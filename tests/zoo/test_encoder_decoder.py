@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasrnn.data import TextPair
 from kerasrnn.zoo import Candidate, EncoderDecoder
-from kerasrnn.zoo.pair_batching import batches_by_length
+from kerasrnn.zoo.pair_batching import PairBatches, batches_by_length
 from kerasrnn.zoo.pair_scores import pair_scores
 
 WORDS = {"one": "1", "two": "2", "three": "3", "four": "4"}
@@ -261,6 +261,20 @@ def test_batches_by_length_hold_each_index_once_and_are_bounded(rng):
     assert [list(b) for b in batches_by_length(np.array([900]), 4, pieces=10)] == [[0]]
 
 
+def test_batches_mix_what_has_a_target_with_what_has_none(rng):
+    """Sorted by the sum of both lengths, the two would be in batches of their own."""
+    lengths = rng.integers(10, 14, 400)
+    texts = ["x" * length for length in lengths]
+    targets = ["y" * 10 if rng.random() < 0.5 else "" for _ in texts]
+    model = EncoderDecoder(["x"], ["y"], **SMALL)
+    encoded = model._encode([TextPair(*row) for row in zip(texts, targets, strict=True)])
+    shares = [
+        np.mean(encoded.target_lengths[batch] > 0)
+        for batch in PairBatches(encoded, 20, seed=1).order(0)
+    ]
+    assert min(shares) > 0.1 and max(shares) < 0.9
+
+
 # === Presets and export ===
 
 
@@ -323,6 +337,80 @@ def test_a_batch_of_empty_texts_is_served(exported):
     output = exported[1].signatures["serving_default"](text=tf.constant(["", " "]))
     assert output["text"].shape == (2,)
     assert np.isfinite(output["score"].numpy()).all()
+
+
+# === Refused answers ===
+
+
+@pytest.fixture(scope="module")
+def refusing(trained) -> EncoderDecoder:
+    """The trained model, which may write two ones and twos, and does not read of a three."""
+    patterns = {"answer_pattern": "[12]{2}", "text_pattern": "(one|two|four| )*"}
+    model = EncoderDecoder(**{**trained.arguments(), **patterns})
+    model.network.set_weights(trained.network.get_weights())
+    return model
+
+
+NUMBERS = ["two one", "four", "one three", "one one", "two one two", "two", "one ones"]
+ALLOWED = ["21", "", "", "11", "", "", ""]
+
+
+def test_an_answer_that_does_not_match_is_refused(trained, refusing):
+    assert trained.predict(NUMBERS)[:5] == ["21", "4", "13", "11", "212"]
+    assert refusing.predict(NUMBERS) == ALLOWED
+    assert refusing.predict(NUMBERS, beam_size=3) == ALLOWED
+    # In its place: what was less probable does not move up, and the scores are the same.
+    beams, others = refusing.generate(NUMBERS, beam_size=3), trained.generate(NUMBERS, beam_size=3)
+    for row, expected in zip(beams[:2], others, strict=False):
+        assert [c.log_probability for c in row] == [c.log_probability for c in expected]
+        texts = [c.text if c.text in ("11", "12", "21", "22") else "" for c in expected]
+        assert [c.text for c in row] == texts
+    written = [len(alignment.target) for alignment in refusing.align(NUMBERS)]
+    assert written == [len(text) for text in ALLOWED]
+    assert refusing.align(NUMBERS)[1].weights.shape == (0, 1)
+
+
+def test_a_text_that_does_not_match_is_refused(trained):
+    """Whatever the network makes of it: here its answers would all be taken."""
+    model = EncoderDecoder(**{**trained.arguments(), "text_pattern": "(one|two| )*"})
+    model.network.set_weights(trained.network.get_weights())
+    texts = ["two one", "two one.", "three", "One", "", "one\nfour"]
+    assert model.predict(texts)[:4] == ["21", "", "", ""]
+    assert model.predict(texts)[5] == ""
+    assert all(not c.text for row in model.generate(texts[1:4], beam_size=3) for c in row)
+    figures = model.evaluate(["two one", "three"], ["21", ""])
+    assert figures["exact_match"] == 1.0
+
+
+def test_what_would_be_refused_is_not_expected_either(refusing):
+    figures = refusing.evaluate(NUMBERS[:5], ["21", "4", "", "11", "212"])
+    assert figures["exact_match"] == 1.0
+    assert refusing.evaluate(["two one"], ["4"])["exact_match"] == 0.0
+
+
+def test_a_refusing_model_is_saved_and_exported(refusing, tmp_path):
+    again = EncoderDecoder.from_preset(refusing.save_to_preset(tmp_path / "numbers"))
+    assert again.arguments() == refusing.arguments()
+    assert again.predict(NUMBERS) == ALLOWED
+    report = refusing.export(tmp_path / "exported")
+    assert report.verified
+    loaded = tf.saved_model.load(str(report.path))
+    output = loaded.signatures["serving_default"](text=tf.constant(NUMBERS))
+    assert [text.decode() for text in output["text"].numpy()] == ALLOWED
+    assert output["length"].numpy().tolist() == [len(text) for text in ALLOWED]
+    assert not output["target_pieces"].numpy()[1].any()
+    output = loaded.signatures["generate"](
+        text=tf.constant(NUMBERS), beam_size=tf.constant(2), length_penalty=tf.constant(0.6)
+    )
+    assert [text.decode() for text in output["texts"].numpy()[:, 0]] == ALLOWED
+    assert output["lengths"].numpy()[:, 0].tolist() == [len(text) for text in ALLOWED]
+
+
+@pytest.mark.parametrize("pattern", ["[12", "a(?=b)", r"(a)\1", 12])
+def test_a_pattern_that_is_none_is_named(small, pattern):
+    for name in ("answer_pattern", "text_pattern"):
+        with pytest.raises(ValueError, match=rf"`{name}` must be a regular expression"):
+            small(**{name: pattern})
 
 
 # === Odd input ===
