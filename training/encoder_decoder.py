@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
 from kerasrnn.data import TextPair, load_pairs
+from kerasrnn.data.date_patterns import ISO_DATE, date_text_pattern
+from kerasrnn.data.pairs import date_locales
 from kerasrnn.zoo import EncoderDecoder
 from kerasrnn.zoo.encoder_decoder import UNITS
 from kerasrnn.zoo.encoder_decoder_network import ATTENTIONS
@@ -38,7 +41,8 @@ from training.script import Plan, Script
 
 DEFAULT_DATA = "builtin:dates"
 
-# At most so many training pairs are measured at the end: the figure only shows overfitting.
+# At most so many training pairs, of all of them, are measured at the end: the figure only shows
+# overfitting.
 _TRAIN_PAIRS_MEASURED = 1000
 _LONGEST_DRAWN = 40
 
@@ -94,6 +98,12 @@ class EncoderDecoderConfig(TrainingConfig):
     length_penalty: float = flag(
         0.6, "how much a beam favours long texts; 0 for not at all", within=_PENALTIES
     )
+    text_pattern: str | None = flag(
+        None, "texts that do not match it, in RE2's syntax, are refused; its own for dates"
+    )
+    answer_pattern: str | None = flag(
+        None, "answers that do not match it are refused; that of the calendar for dates"
+    )
 
 
 @dataclass
@@ -131,6 +141,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         "min_count",
         "max_pieces",
         "lowercase",
+        "text_pattern",
+        "answer_pattern",
     )
 
     # === Data ===
@@ -195,7 +207,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         target_unit = config.target_unit or unit
         many = len(data.train) > 10_000
         # One alphabet, or several and thousands of Chinese characters.
-        letters = len({letter for pair in data.train for letter in pair.source})
+        letters = len({letter for pair in data.train if pair.target for letter in pair.source})
         if target_unit == "words":
             units, dimensions = (256 if many else 128), (128, 128)
         else:
@@ -211,22 +223,28 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             units=given(config.units, units),
             source_dimension=given(config.source_dimension, dimensions[0]),
             target_dimension=given(config.target_dimension, dimensions[1]),
-            epochs=given(config.epochs, 6 if dates else 12 if many else 20),
+            epochs=given(config.epochs, 10 if dates else 12 if many else 20),
             # Of few pairs, small batches make steps enough.
             batch_size=given(config.batch_size, 64 if many else 16),
             learning_rate=given(config.learning_rate, 0.004 if dates else 0.002),
             min_count=given(
-                config.min_count, 2 if "words" in (source_unit, target_unit) and many else 1
+                config.min_count,
+                2 if dates or ("words" in (source_unit, target_unit) and many) else 1,
             ),
             dropout=given(config.dropout, 0.0 if dates else 0.3),
             beam_size=given(config.beam_size, 5 if target_unit == "words" else 1),
+            text_pattern=given(
+                config.text_pattern,
+                date_text_pattern(date_locales(data.source)) if dates else None,
+            ),
+            answer_pattern=given(config.answer_pattern, ISO_DATE if dates else None),
         )
 
     # === Model ===
 
     def new_model(self, config: EncoderDecoderConfig, data: PairData) -> EncoderDecoder:
         return EncoderDecoder.from_pairs(
-            data.train,
+            _asked(data.train, config.text_pattern),
             source_unit=filled(config.source_unit),
             target_unit=filled(config.target_unit),
             min_count=filled(config.min_count),
@@ -241,6 +259,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             target_dimension=filled(config.target_dimension),
             dropout=filled(config.dropout),
             layer_dropout=filled(config.dropout) if config.depth > 1 else 0.0,
+            text_pattern=config.text_pattern,
+            answer_pattern=config.answer_pattern,
         )
 
     def preset_overrides(self, config: EncoderDecoderConfig) -> dict[str, Any]:
@@ -265,9 +285,11 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         )
 
     def plan(self, config: EncoderDecoderConfig, data: PairData, model: EncoderDecoder) -> Plan:
+        train = _asked(data.train, model.settings["text_pattern"])
+
         def fit(**options: Any) -> None:
             model.fit(
-                data.train,
+                train,
                 validation_data=data.validation,
                 batch_size=filled(config.batch_size),
                 seed=config.seed,
@@ -279,8 +301,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         by_bleu = words and importlib.util.find_spec("sacrebleu") is not None
         return Plan(
             fit=fit,
-            steps=-(-len(data.train) // filled(config.batch_size)),
-            units=model.count_target_pieces(data.train),
+            steps=-(-len(train) // filled(config.batch_size)),
+            units=model.count_target_pieces(train),
             monitor="val_bleu" if by_bleu else "val_loss",
             maximize=by_bleu,
             figures={
@@ -297,7 +319,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         self, model: EncoderDecoder, data: PairData, config: EncoderDecoderConfig
     ) -> dict[str, dict[str, Any]]:
         parts = {
-            "train": data.train[: None if config.evaluate_only else _TRAIN_PAIRS_MEASURED],
+            "train": data.train if config.evaluate_only else _measured(data.train),
             "validation": data.validation,
             "test": data.test,
         }
@@ -358,7 +380,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             }
             count = len(getattr(data, part))
             if part == "train" and metrics["epochs"]:
-                count = min(count, _TRAIN_PAIRS_MEASURED)
+                count = len(_measured(data.train))
             table.add_row(part, str(count), *(forms[name] for name in shown))
         console.print()
         console.print(table)
@@ -369,17 +391,36 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             right = answer == pair.target
             note = "" if right else f"   (expected: {pair.target})"
             console.print(
-                f"{pair.source}  →  {answer}{note}", highlight=False, markup=False, soft_wrap=True
+                f"{pair.source}  →  {answer or '(none)'}{note}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
 
     # === Serving ===
 
     def requests(self, model: EncoderDecoder, data: PairData) -> list[dict[str, Any]]:
-        texts = [pair.source for pair in data.validation]
+        # Speed is counted in pieces: a text that is to be refused has none.
+        texts = [pair.source for pair in data.validation if pair.target]
         return [{"text": texts[begin : begin + 32]} for begin in range(0, len(texts), 32)]
 
     def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["length"].sum())
+
+
+def _asked(pairs: list[TextPair], pattern: str | None) -> list[TextPair]:
+    """The pairs of which the network is asked: the others are refused whatever it writes."""
+    if pattern is None:
+        return pairs
+    matches = tf.strings.regex_full_match([pair.source for pair in pairs], pattern).numpy()
+    asked = [pair for pair, match in zip(pairs, matches, strict=True) if match]
+    if not asked:
+        raise UsageError("--text-pattern matches no text of the training data.")
+    return asked
+
+
+def _measured(pairs: Sequence[TextPair]) -> Sequence[TextPair]:
+    return pairs[:: -(-len(pairs) // _TRAIN_PAIRS_MEASURED)]
 
 
 def _drawn(model: EncoderDecoder, pairs: Sequence[TextPair], count: int = 4) -> list[TextPair]:
@@ -389,7 +430,7 @@ def _drawn(model: EncoderDecoder, pairs: Sequence[TextPair], count: int = 4) -> 
     fitting = [
         pair
         for pair, read, written in zip(pairs, sources, targets, strict=True)
-        if 4 <= read <= _LONGEST_DRAWN and written <= _LONGEST_DRAWN
+        if 4 <= read <= _LONGEST_DRAWN and 1 <= written <= _LONGEST_DRAWN
     ] or list(pairs)
     letters = {letter for pair in fitting for letter in pair.source if letter.isprintable()}
     without = {letter for letter in letters if font_with(letter) is None}

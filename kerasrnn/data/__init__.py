@@ -10,6 +10,7 @@ from kerasrnn.data.conllu import parse_conllu, read_conllu
 from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
 from kerasrnn.data.counterpoint import parse_counterpoint
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
+from kerasrnn.data.date_rules import parse_date_rules
 from kerasrnn.data.dates import parse_dates
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.grew_up_in import GrewUpIn, parse_grew_up_in
@@ -83,6 +84,7 @@ __all__ = [
     "parse_conllu",
     "parse_corpus",
     "parse_counterpoint",
+    "parse_date_rules",
     "parse_dates",
     "parse_grew_up_in",
     "parse_languages",

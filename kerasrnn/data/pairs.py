@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kerasrnn.data.dates import parse_dates
+from kerasrnn.data.date_rules import parse_date_rules
+from kerasrnn.data.dates import LOCALES, SPLITS, expanded, parse_dates
 from kerasrnn.data.errors import DataError, quote, shown
 from kerasrnn.data.files import read_lines, source_name
 from kerasrnn.data.sniffing import is_header_of_pairs, refuse_json, separators
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 DATES = "builtin:dates"
+DATE_RULES = "builtin:date-rules"
 
 
 class TextPair(NamedTuple):
@@ -164,11 +166,13 @@ def load_pairs(
 
     Args:
         source: a file of columns (`parse_pairs`), or the first of two line-aligned files
-            (`parse_aligned`); or `builtin:dates`, dates in many languages, or
-            `builtin:dates/LOCALES` with locales of the reader's choice, such as
-            `builtin:dates/en_GB,fr` (`parse_dates`).
+            (`parse_aligned`); or `builtin:dates`, dates in many languages and as many texts that
+            are none, or `builtin:dates/LOCALES` with locales of the reader's choice, such as
+            `builtin:dates/en_GB,fr` (`parse_dates`); or `builtin:date-rules`, a list of English
+            dates to measure with (`parse_date_rules`).
         target: the second of two line-aligned files, or None.
-        split: `train`, `validation` or `test`, for `builtin:dates`. A file is all of one split.
+        split: `train`, `validation` or `test`, for `builtin:dates`; `builtin:date-rules` is a test
+            alone. A file is all of one split.
         source_column: the column with the text to read, counted from 0.
         target_column: the column with the text to write.
         header: whether the first line of a file of columns names them (`parse_pairs`).
@@ -188,27 +192,39 @@ def load_pairs(
     >>> load_pairs("builtin:date")
     Traceback (most recent call last):
     ...
-    ValueError: Unknown source 'builtin:date'. Expected builtin:dates, builtin:dates/LOCALES, or the path of a file with a pair in each line or of two line-aligned files (each also .gz).
+    ValueError: Unknown source 'builtin:date'. Expected builtin:dates, builtin:dates/LOCALES, builtin:date-rules, or the path of a file with a pair in each line or of two line-aligned files (each also .gz).
     """  # noqa: E501
     name = source_name(source)
     target = None if target is None else source_name(target, "target")
-    base, _, locales = name.partition("/")
+    base = name.partition("/")[0]
+    if base in (DATES, DATE_RULES) and target is not None:
+        raise ValueError(f"target must be None for {name}, got {target!r}.")
+    if name == DATE_RULES:
+        if split != "test":
+            raise ValueError(f"{name} is there to measure with: it has no split {split!r}.")
+        return [TextPair(*row) for row in parse_date_rules()]
     if base == DATES:
-        if target is not None:
-            raise ValueError(f"target must be None for {name}, got {os.fspath(target)!r}.")
-        chosen = [locale.strip() for locale in locales.split(",") if locale.strip()]
-        return [TextPair(*row) for row in parse_dates(split, locales=chosen or None)]
+        locales = date_locales(name)
+        rows = parse_dates(split, locales=locales, others=SPLITS[split])
+        return [TextPair(*row) for row in rows]
     if not os.path.exists(name):
         missing = "" if name.startswith(("builtin:", "tfds:")) else ": no such file"
         raise ValueError(
-            f"Unknown source {name!r}{missing}. Expected {DATES}, {DATES}/LOCALES, or the path of "
-            "a file with a pair in each line or of two line-aligned files (each also .gz)."
+            f"Unknown source {name!r}{missing}. Expected {DATES}, {DATES}/LOCALES, {DATE_RULES}, "
+            "or the path of a file with a pair in each line or of two line-aligned files (each "
+            "also .gz)."
         )
     if target is not None:
         return parse_aligned(source, target)
     return parse_pairs(
         source, source_column=source_column, target_column=target_column, header=header
     )
+
+
+def date_locales(source: str) -> tuple[str, ...]:
+    """The locales of `builtin:dates` or `builtin:dates/LOCALES`."""
+    names = [name.strip() for name in source.partition("/")[2].split(",")]
+    return expanded([name for name in names if name] or LOCALES)
 
 
 def read_pairs(

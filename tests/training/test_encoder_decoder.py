@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from kerasrnn.data import load_pairs, parse_dates
+from kerasrnn.data.date_patterns import ISO_DATE
 from kerasrnn.zoo import Alignment, EncoderDecoder
 from tests.training.conftest import figures
 from tests.zoo.test_encoder_decoder import toy_pairs
@@ -122,8 +124,19 @@ def test_default_data_has_its_own_splits():
     pytest.importorskip("babel")
     config = encoder_decoder.EncoderDecoderConfig(data="builtin:dates/en")
     data = encoder_decoder.SCRIPT.load_data(config)
-    assert [tuple(pair) for pair in data.test] == parse_dates("test", locales=["en"])
+    rows = parse_dates("test", locales=["en"], others=1000)
+    assert [tuple(pair) for pair in data.test] == rows
     config = encoder_decoder.SCRIPT.with_defaults(config, data)
+    # Dates, as the calendar has them, and nothing else: of the rest, nothing is learned.
+    assert config.answer_pattern == ISO_DATE
+    asked = encoder_decoder._asked(data.train, config.text_pattern)
+    assert set(data.train[:40_000]) <= set(asked)
+    assert len(asked) < 46_000 < len(data.train)
+    with pytest.raises(common.UsageError, match=r"--text-pattern matches no text"):
+        encoder_decoder._asked(data.train, "no such text")
+    several = encoder_decoder.EncoderDecoderConfig(data="builtin:dates/de,fr")
+    pattern = encoder_decoder.SCRIPT.with_defaults(several, replace(data, source=several.data))
+    assert pattern.text_pattern != config.text_pattern
     assert config.target_unit == "characters" and config.beam_size == 1
 
 
