@@ -214,6 +214,9 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             units, dimensions = (64, (32, 16)) if letters <= 100 else (128, (64, 32))
         if source_unit == "words":
             dimensions = (128, dimensions[1])
+        epochs = 12 if many else 20
+        if dates:  # of several languages, an epoch takes twice as long
+            epochs = 10 if letters <= 100 else 6
 
         return replace(
             config,
@@ -223,7 +226,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             units=given(config.units, units),
             source_dimension=given(config.source_dimension, dimensions[0]),
             target_dimension=given(config.target_dimension, dimensions[1]),
-            epochs=given(config.epochs, 10 if dates else 12 if many else 20),
+            epochs=given(config.epochs, epochs),
             # Of few pairs, small batches make steps enough.
             batch_size=given(config.batch_size, 64 if many else 16),
             learning_rate=given(config.learning_rate, 0.004 if dates else 0.002),
