@@ -164,7 +164,8 @@ def networks() -> set[Path]:
 
     And all modules of the zoo that these import.
     """
-    layer = re.compile(r"^class \w+\(keras\.(layers\.Layer|Model)\):", re.MULTILINE)
+    base = r"keras\.layers\.Layer|keras\.Model|LayerOfLayers(, keras\.Model)?"
+    layer = re.compile(rf"^class \w+\(({base})\):", re.MULTILINE)
     zoo = PACKAGE / "zoo"
     reached: set[Path] = set()
     waiting = [
@@ -206,10 +207,12 @@ def test_a_network_of_the_zoo_knows_no_backend():
         }, path
 
 
-KERAS_BASES = re.compile(r"keras\.(layers|optimizers|initializers)\.\w+|keras\.Model")
+KERAS_BASES = re.compile(
+    r"keras\.(layers|optimizers|initializers|losses)\.\w+|keras\.Model|LayerOfLayers"
+)
 
 # Classes that others are derived from, and heads that a tagger makes anew when it is loaded.
-NOT_BY_ITSELF = {"Cell", "CellLayer", "SequenceDecoder", "Task", "TextLayer"}
+NOT_BY_ITSELF = {"Cell", "CellLayer", "LayerOfLayers", "SequenceDecoder", "Task", "TextLayer"}
 NOT_BY_ITSELF |= {"SoftmaxHead", "CRFHead"}
 
 
