@@ -246,7 +246,8 @@ class RNN(LayerOfLayers, keras.layers.RNN):
 
     def _own_initial_state(self, sequences):
         if self.stateful:
-            return self.states
+            # PyTorch writes the new states over the old, which the derivative still needs.
+            return tree.map_structure(ops.copy, self.states)
         return self.get_initial_state(batch_size=ops.shape(sequences)[0])
 
     def of_the_batch_size(self, sequences):

@@ -5,8 +5,17 @@ import numpy as np
 import pytest
 
 from kerasrnn import cells, layers
-from tests.backends import BACKEND, COMPILED, assert_close, assign, compiled
-from tests.layers.common import BATCH, INPUT, TIME, UNITS, draw, make
+from tests.backends import (
+    BACKEND,
+    COMPILED,
+    arrays,
+    assert_close,
+    assign,
+    compiled,
+    value_and_gradients,
+    weighted_sum,
+)
+from tests.layers.common import BATCH, INPUT, MASKS, TIME, UNITS, draw, make
 from tests.oracles import CELLS, layer_outputs
 
 
@@ -143,8 +152,6 @@ def test_states_of_another_number_of_rows_that_only_the_graph_sees(name, rng):
     layer = ANY_LAYER[name](return_state=True)
     _, *states = layer(draw(rng, BATCH, TIME, INPUT))
     specs = [((None, None, INPUT), "float32")] + [((None, UNITS), "float32") for _ in states]
-    if name == "stacked":
-        return
     function = compiled(lambda x, *states: layer(x, initial_state=list(states)), "graph", specs)
     function(draw(rng, BATCH, TIME, INPUT), *states)
     with pytest.raises(Exception, match=rf"(?s)batch size of\D+1\D+received\D+{BATCH}"):
@@ -165,6 +172,31 @@ def test_a_smaller_last_batch_of_fit_and_predict(rng):
     ):
         with pytest.raises(Exception, match=sizes):
             run()
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "segments", "Bidirectional"])
+def test_gradients_are_those_of_the_states_kept_as_initial_states(name, masked, rng):
+    layer = ANY_LAYER[name](stateful=True)
+    x, mask = draw(rng, BATCH, TIME, INPUT), MASKS["holes"] if masked else None
+    factors = [draw(rng, *layer(x, mask=mask).shape)]
+    plain = ANY_LAYER[name]()
+    plain.build((BATCH, TIME, INPUT))
+    for a, b in zip(plain.trainable_variables, layer.trainable_variables, strict=True):
+        a.assign(b)
+    kept = arrays(layer.states)
+    found, expected = (
+        value_and_gradients(
+            lambda x, made=made, given=given: weighted_sum(
+                made(x, mask=mask, training=True, **given), factors
+            ),
+            made.trainable_variables,
+            [x],
+        )
+        for made, given in ((layer, {}), (plain, {"initial_state": kept}))
+    )
+    assert_close(found[0], expected[0])
+    assert_close(found[1], expected[1])
 
 
 def test_stacked_cells_are_reset(rng):
