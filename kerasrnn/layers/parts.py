@@ -1,5 +1,6 @@
 """Which parts of a layer are frozen, kept by its configuration."""
 
+import collections
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -59,10 +60,14 @@ def parts_of(
 ) -> Iterator[tuple[str, keras.layers.Layer]]:
     """All layers that a layer is made of, by path, those above before those below."""
     seen = {id(layer)} if seen is None else seen
+    names: collections.Counter[str] = collections.Counter()
     for part in layer._layers:
         if id(part) not in seen:
             seen.add(id(part))
-            name = f"{path}/{part.name}" if path else part.name
+            # Keras lets the cells of a stack share a name.
+            name = f"{part.name}:{names[part.name]}" if names[part.name] else part.name
+            names[part.name] += 1
+            name = f"{path}/{name}" if path else name
             yield name, part
             yield from parts_of(part, name, seen)
 

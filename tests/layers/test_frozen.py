@@ -26,6 +26,7 @@ MADE = {
     "LSTM": lambda **k: layers.LSTM(UNITS, **k),
     "RNN": lambda **k: layers.RNN(cells.GRUCell(UNITS), **k),
     "stacked": lambda **k: layers.RNN([cells.GRUCell(UNITS), cells.LSTMCell(UNITS)], **k),
+    "one name": lambda **k: layers.RNN([cells.GRUCell(UNITS, name="c") for _ in "ab"], **k),
     "Bidirectional": lambda **k: layers.Bidirectional(layers.LSTM(UNITS), **k),
     "two kinds": lambda **k: layers.Bidirectional(
         layers.LSTM(UNITS), backward_layer=layers.GRU(UNITS, go_backwards=True), **k
@@ -59,6 +60,7 @@ FROZEN = {
     "LSTM: cell": ("LSTM", freeze("cell")),
     "RNN: cell": ("RNN", freeze("cell")),
     "stacked: one cell": ("stacked", freeze("cell", "cells", 1)),
+    "one name: one cell": ("one name", freeze("cell", "cells", 1)),
     "Bidirectional: forward": ("Bidirectional", freeze("forward_layer")),
     "Bidirectional: backward": ("Bidirectional", freeze("backward_layer")),
     "Bidirectional: a cell": ("Bidirectional", freeze("backward_layer", "cell")),
@@ -89,11 +91,13 @@ def test_copies_are_frozen_alike(case, tmp_path):
     alone.build((None, TIME, INPUT))
     copies = {
         "from_config": alone,
+        "from_config of that": type(layer).from_config(alone.get_config()),
         "deepcopy": copy.deepcopy(model).layers[1],
         "pickle": pickle.loads(pickle.dumps(model)).layers[1],
         "clone_model": keras.models.clone_model(model).layers[1],
         "load_model": keras.saving.load_model(tmp_path / "model.keras").layers[1],
     }
+    copies["from_config of that"].build((None, TIME, INPUT))
     assert any(frozen_weights(layer))
     for way, found in copies.items():
         assert flags(found) == flags(layer), way
