@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import keras
 from keras import ops
-from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 
 class Source(NamedTuple):
@@ -41,6 +40,12 @@ def source_of(scores: Any) -> Source | None:
         alive, source = _sources[id(scores)]
         found = source if alive() is scores else None
     return found
+
+
+def _asked_for_shapes() -> bool:
+    """Whether Keras runs this to learn of shapes alone."""
+    with keras.SymbolicScope() as scope:
+        return scope.original_scope is not None
 
 
 def sentence_weights(sample_weight: Any) -> Any:
@@ -121,7 +126,7 @@ class SentenceLoss(keras.losses.Loss):
                 logits = ops.expand_dims(logits, -1)
             # Keras gives the layer the mask that is tied to the scores.
             return self._of_sentences(tags, self._score(logits))
-        if in_symbolic_scope():  # Keras asks for the shape, with tensors of its own
+        if _asked_for_shapes():  # by Keras, with tensors of its own
             return ops.zeros_like(logits[:, 0, 0])
         raise ValueError(
             "`sentence_loss` needs the scores that a CRF layer returned. Received scores of "
