@@ -66,10 +66,11 @@ class Task(LayerOfLayers, keras.Model):
     _classes: ClassVar[dict[str, type[Task]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Task._classes[cls.__name__] = cls
+        # Inside of what `LayerOfLayers` puts around it, which looks for itself in the class.
         if "__init__" in cls.__dict__:
             cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
+        super().__init_subclass__(**kwargs)
+        Task._classes[cls.__name__] = cls
 
     # === Training ===
 
