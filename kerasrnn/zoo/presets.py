@@ -38,9 +38,14 @@ _SECTIONS = {
 _MOST_CONFIG_BYTES = 256 << 10
 _MOST_KEY_PARTS = 16
 
-# What in TOML is no key: comments and strings. Dots in quoted keys do not count.
+# What in TOML is no key: comments and strings. Dots in quoted keys do not count. As in TOML, up to
+# two quotes more may end a long string. What is never closed is an error there, and skipped here
+# rather than looked for again from its next character.
 _NO_KEYS = re.compile(
-    r"""#[^\n]*|\"{3}(?:\\.|[^\\])*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'""", re.DOTALL
+    r"""#[^\n]*"""
+    r"""|\"{3}(?:\\.|[^\\])*?(?:\"{3,5}|\\?\Z)|'{3}.*?(?:'{3,5}|\Z)"""
+    r"""|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?""",
+    re.DOTALL,
 )
 
 
