@@ -82,6 +82,8 @@ def measured(model, tokens=TOKENS, tags=GOLD, **arguments):
 # Batch = time was silently wrong, batch ≠ time failed.
 @pytest.mark.parametrize(("theirs", "rows"), [(True, 4), (False, 3)], ids=["Keras's", "ours"])
 def test_the_loss_keeps_to_the_mask_of_the_embeddings(rng, theirs, rows):
+    if theirs and not keras.layers.LSTM(1).supports_masking:
+        pytest.skip("Keras 3.16 no longer hands masks through its own recurrent layers")
     model = sequential(rng, theirs=theirs)
     crf = crf_of(model)
     tokens, tags, weight = TOKENS[:rows], GOLD[:rows], rng.uniform(size=rows)
