@@ -88,8 +88,13 @@ def _jax(loss, variables, inputs, mode):
         with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
             return loss(*inputs)
 
-    function = compiled(jax.value_and_grad(run, argnums=(0, 1)), mode)
-    return function([v.value for v in variables], inputs)
+    # A mask is an input too, whose gradient has no numbers.
+    function = compiled(jax.value_and_grad(run, argnums=(0, 1), allow_int=True), mode)
+    value, gradients = function([v.value for v in variables], inputs)
+    return value, [
+        np.zeros(g.shape) if g.dtype == jax.dtypes.float0 else g
+        for g in keras.tree.flatten(gradients)
+    ]
 
 
 def _torch(loss, variables, inputs):
