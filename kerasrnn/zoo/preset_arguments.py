@@ -18,8 +18,22 @@ if TYPE_CHECKING:
 # the preset; what is frozen has a section of its own there. One may name them all the same.
 KERAS_ARGUMENTS = {"name": str, "trainable": bool, "dtype": str}
 
+# Of Keras's precisions those of floats. Any other string names a quantisation, for which a preset
+# has no weights and most layers no method.
+_PRECISIONS = (
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "mixed_float16",
+    "mixed_bfloat16",
+)
+
 # No size of a model is larger. What makes weights is bounded by the weights that are there.
 _LARGEST = 1_000_000
+
+# How many times a loop is unrolled, which no weights bound. No word has more pieces.
+_MOST_PIECES = 1_000
 
 # In which form the terms of a vocabulary are.
 _FORMS = ("lowercase", "normalize_digits")
@@ -56,6 +70,15 @@ def check_arguments(task_class: type[Task], arguments: Mapping[str, Any], where:
         if not _is_of(value, kind):
             raise ValueError(
                 f"{where}: `{name}` must be {_words(kind)}. Received: {reprlib.repr(value)}"
+            )
+        if name == "dtype" and value not in _PRECISIONS:
+            raise ValueError(
+                f"{where}: `dtype` must be one of {', '.join(_PRECISIONS)}. "
+                f"Received: {reprlib.repr(value)}"
+            )
+        if name == "max_pieces" and value > _MOST_PIECES:
+            raise ValueError(
+                f"{where}: `max_pieces` must be {_MOST_PIECES:,} at most. Received: {value}"
             )
 
 

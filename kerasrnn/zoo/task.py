@@ -274,7 +274,12 @@ class Task(LayerOfLayers, keras.Model):
                     f"{len(weights.arrays)} weights, which are fewer than one for each layer."
                 )
             with weights.only_their_size():
-                task = task_class(**arguments)
+                try:
+                    task = task_class(**arguments)
+                except (TypeError, ValueError) as error:  # also an argument that is missing
+                    if overrides or CONFIG_FILE in str(error):
+                        raise
+                    raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
             weights.load_into(task)
         return task
 

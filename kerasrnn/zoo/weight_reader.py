@@ -100,8 +100,17 @@ class _Array:
         assert self.chunk is not None
         stored: list[Any] = []
         self.dataset.id.chunk_iter(stored.append)
-        offsets = {tuple(info.chunk_offset) for info in stored}
-        if len(offsets) != _grid(self.shape, self.chunk):
+        offsets = {
+            tuple(info.chunk_offset)
+            for info in stored
+            if not any(
+                start % length or start >= end
+                for start, length, end in zip(
+                    info.chunk_offset, self.chunk, self.shape, strict=True
+                )
+            )
+        }
+        if len(stored) != len(offsets) or len(offsets) != _grid(self.shape, self.chunk):
             refuse("is not all there")
         for info in stored:
             if info.size > self.file_size:

@@ -440,6 +440,11 @@ LAYER = (
         ("labels", '"ab"'),
         ("labels", f"[{LAYER}]"),
         ("labels", '[["a"]]'),
+        ("dtype", '"string"'),
+        ("dtype", '"int8_from_float32"'),
+        ("dtype", '"float8_from_float32"'),
+        ("dtype", '"nope"'),
+        ("max_pieces", "100000"),
     ],
 )
 def test_arguments_are_plain_values_of_their_types(originals, tmp_path, monkeypatch, name, value):
@@ -448,6 +453,23 @@ def test_arguments_are_plain_values_of_their_types(originals, tmp_path, monkeypa
     monkeypatch.setattr(keras.saving, "deserialize_keras_object", None)
     monkeypatch.setattr("keras.src.dtype_policies.deserialize", None)
     with pytest.raises(ValueError, match=rf"config.toml: `{name}` must be "):
+        SequenceTagger.from_preset(preset)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("units", "0"), ("depth", "-1"), ("cell", '"x"'), ("dropout", "7"), ("name", '"a/b"')],
+)
+def test_values_that_are_refused_are_said_to_be_in_the_file(preset, name, value):
+    edited(preset, name, value)
+    with pytest.raises(ValueError, match=rf"^\S+config.toml: .*`{name}`"):
+        SequenceTagger.from_preset(preset)
+
+
+def test_what_is_missing_is_said_to_be_missing_in_the_file(preset):
+    path = preset / "config.toml"
+    path.write_text(re.sub(r"^tags = .*\n", "", path.read_text(), flags=re.MULTILINE))
+    with pytest.raises(ValueError, match=r"^\S+config.toml: .*missing .*'tags'"):
         SequenceTagger.from_preset(preset)
 
 
