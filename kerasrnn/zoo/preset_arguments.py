@@ -7,7 +7,7 @@ import math
 import reprlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,8 @@ def check_overrides(
         old = arguments.get(name, None if default is inspect.Parameter.empty else default)
         terms = name in task_class.vocabulary_arguments
         if terms:
-            same = (list(old or [])) == (list(value) if value is not None else [])
+            given = list(value) if isinstance(value, Iterable) else [] if value is None else [value]
+            same = list(old or []) == given
         else:
             same = not (isinstance(old, str) or name in _FORMS) or old == value
         if not same:

@@ -265,7 +265,9 @@ class Task(LayerOfLayers, keras.Model):
             check_overrides(task_class, arguments, overrides, folder)
             if "trainable" not in overrides:
                 arguments |= config["trainable"]
-            arguments |= overrides
+            # The terms of overrides are those of the preset, perhaps as a tuple or an array.
+            terms = task_class.vocabulary_arguments
+            arguments |= {name: overrides[name] for name in overrides if name not in terms}
             # Each layer is made before the first of them has weights, which are counted.
             depth = arguments.get("depth", 1)
             if isinstance(depth, int) and depth > len(weights.arrays):

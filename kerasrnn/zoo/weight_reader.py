@@ -59,7 +59,9 @@ def opened_weights(path: Path) -> Iterator[WeightFile]:
     with file:
         try:
             weights = WeightFile(path, _arrays(path, file, size))
-        except (OSError, RuntimeError, KeyError, TypeError, UnicodeError) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            if str(path) in str(error):
+                raise
             raise ValueError(f"{path} is no file of weights: {error}") from error
         declared = sum(array.elements * array.dtype.itemsize for array in weights.arrays.values())
         if declared > EXPANSION * size + _ALLOWANCE:
@@ -227,7 +229,11 @@ class WeightFile:
                     f"{shape[0]} rows. Received: {scales.dtype} {scales.shape}."
                 )
         for name, variable in variables.items():
-            variable.assign(self._values(name, variable))
+            try:
+                values = self._values(name, variable)
+            except (OSError, RuntimeError) as error:
+                self._refuse(name)(f"cannot be read: {error}")
+            variable.assign(values)
 
     def _values(self, name: str, variable: keras.Variable) -> np.ndarray:
         values = np.empty(variable.shape, _numpy_dtype(variable))
@@ -236,7 +242,8 @@ class WeightFile:
         if scales is not None:
             factors = np.empty(len(values), values.dtype)
             scales.read(factors, self._refuse(f"{SCALES}/{name}"))
-            values *= factors[:, None]
+            with np.errstate(invalid="ignore", over="ignore"):  # found out below
+                values *= factors[:, None]
         if not np.isfinite(values).all():
             self._refuse(name)(f"is not finite: it holds NaN or infinity ({variable.path})")
         return values

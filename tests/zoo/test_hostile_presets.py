@@ -321,6 +321,19 @@ def test_a_file_of_weights_that_is_refused(preset, originals, tmp_path, change, 
     assert tree(tmp_path) == before  # neither the preset nor the other file was written to
 
 
+def test_a_chunk_that_lies_behind_the_end_of_the_file_is_named(preset, originals):
+    """Its address is overwritten: HDF5 finds out only when it reads."""
+    path = preset / "model.weights.h5"
+    with h5py.File(path, "a") as file:
+        made = replace(file, BIAS, data=np.zeros(3, "f4"), chunks=(3,), compression="gzip")
+        address = made.id.get_chunk_info(0).byte_offset.to_bytes(8, "little")
+    content = path.read_bytes()
+    assert content.count(address) == 1
+    path.write_bytes(content.replace(address, (1 << 40).to_bytes(8, "little")))
+    with pytest.raises(ValueError, match=rf"weights.h5: the weight {BIAS} cannot be read"):
+        SequenceTagger.from_preset(preset)
+
+
 @pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(64)])
 def test_what_is_no_file_of_weights_is_named(preset, content):
     (preset / "model.weights.h5").write_bytes(content)

@@ -235,6 +235,11 @@ def test_what_weights_were_trained_for_cannot_be_replaced(saved):
     assert SequenceTagger.from_preset(saved, **old).arguments() == old
     tuples = {name: tuple(old[name]) for name in ("words", "tags", "labels")}
     assert SequenceTagger.from_preset(saved, **tuples).arguments() == old
+    arrays = {name: np.array(old[name]) for name in ("words", "tags", "labels")}
+    assert SequenceTagger.from_preset(saved, **arrays).arguments() == old
+    for other in (5, [None], "good", np.array(old["labels"][::-1])):
+        with pytest.raises(ValueError, match=r"`labels` cannot be replaced"):
+            SequenceTagger.from_preset(saved, labels=other)
 
 
 def test_labels_of_a_shipped_preset_cannot_be_renamed():
