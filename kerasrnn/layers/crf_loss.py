@@ -87,6 +87,9 @@ class SentenceLoss(keras.losses.Loss):
         A scalar, weighted and averaged by Keras; without `sample_weight` each sentence's negative
         log-likelihood, `(batch,)`, in nats.
 
+    `class_weight` of `fit` is not for it: Keras takes the tags of a sentence for one label, and
+    hands over weights that mean nothing here and cannot be told from others.
+
     Raises:
         ValueError: the scores come from another CRF, or from no CRF and `crf` is None; or
             `sample_weight` is not one number for each sentence.
