@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +14,8 @@ import numpy as np
 from kerasrnn.data.chorales import parse_chorales
 from kerasrnn.data.counterpoint import parse_counterpoint
 from kerasrnn.data.errors import DataError, quote, shown, whole_number
-from kerasrnn.data.extras import require
-from kerasrnn.data.files import check_held, check_size, read_bytes, read_json, source_name
+from kerasrnn.data.files import check_held, read_json, source_name
+from kerasrnn.data.matlab import read_cells
 from kerasrnn.data.midi import parse_midi
 from kerasrnn.data.pitches import HIGHEST_PITCH, LOWEST_PITCH, roll_of_chords
 
@@ -32,8 +29,6 @@ _VARIABLES = {"train": "traindata", "validation": "validdata", "test": "testdata
 _MIDI = (".mid", ".midi")
 _FAULTS_SHOWN = 5
 _PITCHES = range(LOWEST_PITCH, HIGHEST_PITCH + 1)
-# A MATLAB file of version 5: bytes before the first variable, and the type of a compressed one.
-_MAT_HEADER, _MAT_COMPRESSED, _MAT_CHUNK = 128, 15, 2**14
 _EXPECTED = (
     "builtin:chorales, builtin:counterpoint, or the path of a file (.mat, .json, .json.gz, .mid, "
     ".midi) or of a folder of MIDI files"
@@ -119,7 +114,8 @@ def piano_roll_splits(source: str | os.PathLike[str]) -> tuple[str, ...]:
     ending = "".join(Path(path.name.removesuffix(".gz")).suffixes[-1:]).lower()
     there = os.path.exists(name)
     if there and ending == ".mat":
-        return tuple(name for name in SPLITS if _VARIABLES[name] in _matlab(path))
+        names, _ = read_cells(path)
+        return tuple(name for name in SPLITS if _VARIABLES[name] in names)
     if there and ending == ".json":
         return tuple(_json_splits(path, read_json(path)))
     return SPLITS if name.startswith("builtin:") else ()
@@ -161,7 +157,7 @@ def parse_mat(path: str | os.PathLike[str], split: str = "train") -> list[np.nda
 
     JSB Chorales, Nottingham, MuseData and Piano-midi.de, as used by Boulanger-Lewandowski et al.
     2012, Chung et al. 2014 and Bai et al. 2018: the variables `traindata`, `validdata` and
-    `testdata` are 1 × N cells of matrices time × 88, of zeros and ones. Needs scipy.
+    `testdata` are 1 × N cells of matrices time × 88, of zeros and ones.
 
     Args:
         path: the file.
@@ -173,7 +169,6 @@ def parse_mat(path: str | os.PathLike[str], split: str = "train") -> list[np.nda
     Raises:
         DataError: the file is not as described.
         ValueError: it has no such split; those that it has are named.
-        ImportError: scipy is missing.
 
     Example:
 
@@ -185,71 +180,21 @@ def parse_mat(path: str | os.PathLike[str], split: str = "train") -> list[np.nda
     >>> [roll.shape for roll in parse_mat("two.mat")]
     [(88, 88), (3, 88)]
     """
-    content = _matlab(path)
-    present = [name for name, variable in _VARIABLES.items() if variable in content]
+    names, pieces = read_cells(path, _VARIABLES.get(split))
+    present = [name for name, variable in _VARIABLES.items() if variable in names]
     if not present:
-        others = [name for name in content if not name.startswith("__")]
         raise DataError.at(
             path,
             None,
             expected=f"the variables {', '.join(_VARIABLES.values())}",
-            got=", ".join(others) or "none",
+            got=quote(", ".join(names)) if names else "none",
         )
     if split not in present:
         raise _no_split(path, split, present)
-    cells = content[_VARIABLES[split]]
-    if cells.dtype != object or cells.size == 0:
-        raise DataError.at(
-            path,
-            None,
-            expected=f"{_VARIABLES[split]} to be cells with a piece in each",
-            got=f"{cells.dtype} {cells.shape}",
-        )
     return [
         check_roll(piece, f"{os.fspath(path)}, piece {number} of {_VARIABLES[split]}", path)
-        for number, piece in enumerate(cells.ravel(), start=1)
+        for number, piece in enumerate(pieces, start=1)
     ]
-
-
-def _matlab(path: str | os.PathLike[str]) -> dict[str, Any]:
-    scipy_io = require("scipy.io", "training", "Reading .mat files")
-    data = read_bytes(path)
-    _check_matlab(path, data)
-    try:
-        return scipy_io.loadmat(io.BytesIO(data))
-    except (
-        *(ValueError, TypeError, NotImplementedError, OSError, zlib.error),
-        *(MemoryError, IndexError, KeyError, OverflowError, struct.error),
-    ) as error:
-        raise DataError.at(
-            path, None, expected="a MATLAB file of version 5 to 7.2", got=f"another ({error})"
-        ) from error
-
-
-def _check_matlab(path: str | os.PathLike[str], data: bytearray) -> None:
-    """Refuse a file whose compressed variables unpack to far more than it."""
-    begin, total = _MAT_HEADER, 0
-    while begin + 8 <= len(data):
-        kind, size = struct.unpack_from("<II", data, begin)
-        begin += 8
-        if kind == _MAT_COMPRESSED:
-            total = _unpacked_size(path, memoryview(data)[begin : begin + size], total)
-        begin += size
-
-
-def _unpacked_size(path: str | os.PathLike[str], packed: memoryview, total: int) -> int:
-    """`total` and what a variable unpacks to; an error where this is too much."""
-    unpacking = zlib.decompressobj()
-    for begin in range(0, len(packed), _MAT_CHUNK):
-        rest: bytes | memoryview = packed[begin : begin + _MAT_CHUNK]
-        while rest:
-            try:
-                total += len(unpacking.decompress(rest, 2**20))
-            except zlib.error:
-                return total  # scipy says so
-            check_size(path, total, "variables")
-            rest = unpacking.unconsumed_tail
-    return total
 
 
 def parse_chords(path: str | os.PathLike[str], split: str = "train") -> list[np.ndarray]:

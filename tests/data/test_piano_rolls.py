@@ -1,7 +1,10 @@
 """Piano rolls from .mat, JSON, MIDI folders and what is built in."""
 
+import contextlib
 import gzip
 import json
+import resource
+import struct
 import sys
 
 import numpy as np
@@ -57,7 +60,7 @@ def test_mat_files_have_splits(mat):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"other": np.eye(3)}, r"expected the variables traindata.*got other"),
+        ({"other": np.eye(3)}, r"expected the variables traindata.*got 'other'"),
         ({"traindata": np.eye(88)}, r"cells with a piece in each"),
         ({"traindata": cells(np.eye(87))}, r"piece 1 of traindata must have the shape"),
         ({"traindata": cells(np.eye(88), 2 * np.eye(88))}, r"piece 2.*Received: 2.0 in frame 1"),
@@ -68,6 +71,56 @@ def test_wrong_mat_files_are_named(tmp_path, content, message):
     io.savemat(tmp_path / "wrong.mat", content)
     with pytest.raises(DataError, match=message):
         load_piano_rolls(tmp_path / "wrong.mat")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "?"])
+def test_mat_files_hold_all_kinds_of_numbers(tmp_path, dtype, compressed):
+    io = pytest.importorskip("scipy.io")
+    rolls = [roll_of_chords(piece) for piece in PIECES]
+    content = {
+        "about": "text",
+        "more": {"struct": [1, 2]},
+        "testdata": cells(*(roll.astype(dtype) for roll in rolls)),
+        "none": np.zeros((0, 3)),
+    }
+    io.savemat(tmp_path / "all.mat", content, do_compression=compressed)
+    loaded = load_piano_rolls(tmp_path / "all.mat", split="test")
+    for roll, expected in zip(loaded, rolls, strict=True):
+        np.testing.assert_array_equal(roll, expected)
+
+
+@pytest.mark.parametrize("value", [0x7FFFFFFF, 0xFFFFFFFF, 0x10000000, 0x100, 0])
+def test_damaged_mat_files_are_named_and_take_no_memory(mat, tmp_path, value):
+    """Each number in turn: types, lengths, dimensions. scipy hangs at some, and crashes at one."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    content = mat.read_bytes()
+    for place in range(128, 300, 4):
+        damaged = bytearray(content)
+        struct.pack_into("<I", damaged, place, value)
+        (tmp_path / "damaged.mat").write_bytes(damaged)
+        with contextlib.suppress(ValueError):  # some numbers do not count
+            load_piano_rolls(tmp_path / "damaged.mat")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda file: file[:200], "of which there are"),
+        (lambda file: file[:130], "cut off"),
+        (
+            lambda file: file.replace(b"\x00\x01IM", b"\x00\x02IM"),
+            r"version 7\.3: save it with -v7",
+        ),
+        (lambda file: b"\0" * 300, "without a version"),
+        (lambda file: file[:128] + struct.pack("<II", 15, 8) + b"nonsense", "Error"),
+    ],
+)
+def test_other_mat_files_are_named(mat, content, message):
+    mat.write_bytes(content(mat.read_bytes()))
+    with pytest.raises(DataError, match=rf"two.mat: expected a MATLAB file.*{message}"):
+        load_piano_rolls(mat)
 
 
 def test_what_is_no_mat_file_is_named(tmp_path):
@@ -176,10 +229,10 @@ def test_unknown_sources_and_splits_are_named(tmp_path):
         load_piano_rolls("builtin:counterpoint", frames_per_beat=0)
 
 
-def test_a_missing_package_is_named(mat, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.io", None)  # as if it were not installed
-    with pytest.raises(ImportError, match=r"needs scipy. Install it: pip install 'kerasrnn\[train"):
-        load_piano_rolls(mat)
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "music21", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"needs music21. Install it: pip install 'kerasrnn\[mus"):
+        load_piano_rolls("builtin:chorales")
 
 
 @pytest.mark.parametrize(
