@@ -99,13 +99,19 @@ class SoftLabels:
             arrays = read_arrays(path)
             lines = arrays["texts"].tobytes().decode().split("\n")
             labels = arrays["labels"].tobytes().decode().split("\n")
-            rows = arrays["probabilities"].astype(np.float32)
+            texts = [line.split("\t") for line in lines]
             words = bool(arrays["words"])
+            shape = (sum(map(len, texts)) if words else len(texts), len(labels))
+            steps = arrays["probabilities"]
+            if steps.shape != shape or steps.dtype != np.uint8:
+                raise ValueError(
+                    f"probabilities {steps.shape} of {steps.dtype} in place of {shape}"
+                )
         except (ValueError, KeyError) as error:
             raise UsageError(
                 f"{path} is no file of soft labels, as python -m training.teacher writes: {error}"
             ) from error
-        texts = [line.split("\t") for line in lines]
+        rows = steps.astype(np.float32)
         rows /= np.maximum(rows.sum(axis=1, keepdims=True), 1)
         if words:
             ends = np.cumsum([len(text) for text in texts])

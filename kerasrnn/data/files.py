@@ -16,12 +16,15 @@ import contextlib
 import gzip
 import io
 import json
+import lzma
+import math
 import os
 import stat
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO, NoReturn, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 
 import numpy as np
 
@@ -118,11 +121,18 @@ def open_data(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     b'tea'
     """
     with _regular(path) as raw:
-        if not raw.peek(2).startswith(_GZIP_MAGIC):
-            yield raw
-        else:
-            with io.BufferedReader(cast(Any, _Unpacked(raw, path)), _BUFFER) as unpacked:
-                yield unpacked
+        try:
+            if not raw.peek(2).startswith(_GZIP_MAGIC):
+                yield raw
+            else:
+                with io.BufferedReader(cast(Any, _Unpacked(raw, path)), _BUFFER) as unpacked:
+                    yield unpacked
+        except OSError as error:  # of a damaged disk, or of a file that only looks like one
+            if isinstance(error, DataError):
+                raise
+            raise DataError.at(
+                path, None, expected="a file that can be read", got=f"an error ({error.strerror})"
+            ) from error
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytearray:
@@ -381,11 +391,22 @@ def parse_json(text: str, path: str | os.PathLike[str]) -> Any:
 # === Arrays ===
 
 
-def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+class ArrayHead(NamedTuple):
+    """The shape and the type of an array in a file."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def read_arrays(
+    path: str | os.PathLike[str],
+    check: Callable[[Mapping[str, ArrayHead]], None] | None = None,
+) -> dict[str, np.ndarray]:
     """Read the arrays of an `.npz` file, without pickle.
 
     Args:
         path: the file.
+        check: called with what the arrays are, by name, before any of them is read.
 
     Returns:
         All of its arrays by their names.
@@ -396,36 +417,57 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     try:
         with _regular(path) as raw, zipfile.ZipFile(raw) as archive:
-            sizes = {member.filename: member.file_size for member in archive.infolist()}
-            check_size(path, sum(sizes.values()), "arrays")
+            members = {one.filename.removesuffix(".npy"): one for one in archive.infolist()}
+            check_size(path, sum(one.file_size for one in members.values()), "arrays")
+            heads = {}
+            for name, one in members.items():
+                with archive.open(one) as file:
+                    heads[name] = read_head(file, one.file_size)
+            if check is not None:
+                check(heads)
             arrays = {}
-            for name, size in sizes.items():
-                with archive.open(name) as member:
-                    arrays[name.removesuffix(".npy")] = _array(member, size)
+            for name, one in members.items():
+                with archive.open(one) as file:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
             return arrays
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise DataError.at(path, None, expected="an .npz file", got=f"another ({error})") from error
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except (
+        *(ValueError, NotImplementedError, RuntimeError, EOFError, OSError),
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    ) as error:
         raise DataError.at(path, None, expected="an .npz file", got=f"another ({error})") from error
 
 
-def _array(file: Any, size: int) -> np.ndarray:
-    """An array of a `.npy` file of `size` bytes, which cannot say that it has more."""
+def read_head(file: Any, size: int) -> ArrayHead:
+    """Shape and type of the array in a `.npy` file, if it has as many bytes as they say.
+
+    Args:
+        file: the file, at its beginning.
+        size: how many bytes it has.
+
+    Returns:
+        Its `ArrayHead`.
+
+    Raises:
+        ValueError: it is another file, has more or fewer bytes, or holds pickled objects.
+    """
     version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
         raise ValueError(f"version {version} of .npy files")
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read(file)
-    declared = dtype.itemsize
-    for axis in shape:
-        declared *= axis
-    if declared > size or min(shape, default=0) < 0:
-        raise ValueError(f"an array {shape} of {dtype}, for which the file has {size:,} bytes")
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    try:
+        shape, _, dtype = readers[version](file)
+    except (TypeError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError) as error:
+        raise ValueError(f"a head that cannot be read: {error}") from error
+    if dtype.hasobject:
+        raise ValueError("pickled objects")
+    # Nothing takes no bytes; True is an int.
+    declared = math.prod(shape) * max(1, dtype.itemsize)
+    rest = size - file.tell()
+    if not all(type(axis) is int and axis >= 0 for axis in shape) or declared != rest:
+        raise ValueError(f"an array {shape} of {dtype}, for which the file has {rest:,} bytes")
+    return ArrayHead(shape, dtype)

@@ -248,3 +248,31 @@ def test_json_that_would_become_many_lists_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASRNN_MAX_BYTES", "100000")
     with pytest.raises(DataError, match=r"a.json: expected at most 100,000 bytes of data"):
         load_piano_rolls(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\x93NUMPY\x02\x00" + struct.pack("<I", 9000) + b"[" * 9000,
+        b"\x93NUMPY\x01\x00\x08\x00" + b"(" * 8,
+        b"\x93NUMPY\x01\x00\x41\x00"
+        + b"{'descr': '<f8', 'fortran_order': False, 'shape': (True,)}".ljust(65)
+        + bytes(8),
+        b"\x93NUMPY\x01\x00\x41\x00"
+        + b"{'descr': '|S0', 'fortran_order': False, 'shape': (1099511627776,)}"[:65].ljust(65),
+        b"\x93NUMPY\x01\x00\x46\x00"
+        + b"{'descr': '|S0', 'fortran_order': False, 'shape': (1099511627776,)}".ljust(70),
+    ],
+)
+def test_the_heads_of_arrays_are_read_with_care(tmp_path, head):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", head)
+    with pytest.raises(DataError, match=r"a.npz: expected an .npz file"):
+        read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file that cannot be read")
+@pytest.mark.parametrize("read", [read_lines, read_terms, parse_midi])
+def test_a_file_whose_reading_fails_is_named(read):
+    with pytest.raises(DataError, match=r"/proc/self/mem: expected a file that can be read, got"):
+        read("/proc/self/mem")

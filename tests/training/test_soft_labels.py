@@ -29,6 +29,27 @@ def test_a_file_gives_back_what_was_saved(tmp_path, soft):
         np.testing.assert_allclose(row.sum(-1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"probabilities": np.zeros(2, np.uint8)},
+        {"probabilities": np.zeros((2, 2), np.uint8)},
+        {"probabilities": np.zeros((3, 2), np.float32)},
+        {"labels": np.frombuffer(b"A", np.uint8)},
+        {"texts": np.frombuffer(b"\xff", np.uint8)},
+        {"words": np.array([True, False])},
+    ],
+)
+def test_a_file_that_does_not_fit_together_is_named(tmp_path, change):
+    path = tmp_path / "soft.npz"
+    WORDS.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, **change})
+    with pytest.raises(UsageError, match=r"soft\.npz is no file of soft labels"):
+        SoftLabels.load(path)
+
+
 def test_columns_in_the_order_of_a_model():
     np.testing.assert_allclose(WORDS.columns(["A", "B"])[0], [[0.75, 0.25], [0.0, 1.0]])
     np.testing.assert_allclose(WORDS.columns(["A", "I", "B"])[1], [[0.5, 0.0, 0.5]])
