@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrnn.data.errors import DataError
+from kerasrnn.data.errors import DataError, quote
+from kerasrnn.data.files import read_lines
 from kerasrnn.embeddings.installed import folder_of
 
 
@@ -117,10 +118,10 @@ def read_vader(folder: Path) -> dict[str, tuple[float, ...]]:
     for line, text in _lines(path):
         fields = text.split("\t")
         try:
-            term, valence, deviation = fields[0], float(fields[1]), float(fields[2])
+            term, valence, deviation = fields[0], _finite(fields[1]), _finite(fields[2])
         except (IndexError, ValueError) as error:
             raise DataError.at(
-                path, line, expected="a word, a mean and a deviation, with tabs", got=text
+                path, line, expected="a word, a mean and a deviation, with tabs", got=quote(text)
             ) from error
         numbers.setdefault(term.lower(), (max(valence, 0.0), max(-valence, 0.0), deviation))
     return numbers
@@ -146,10 +147,10 @@ def read_census_names(folder: Path) -> dict[str, tuple[float, ...]]:
         for line, text in _lines(path):
             fields = text.split()
             try:
-                name, percent = fields[0].lower(), float(fields[1])
+                name, percent = fields[0].lower(), _finite(fields[1])
             except (IndexError, ValueError) as error:
                 raise DataError.at(
-                    path, line, expected="a name and a percentage", got=text
+                    path, line, expected="a name and a percentage", got=quote(text)
                 ) from error
             # The files round to thousandths of a per cent, 10 people in a million: the rarest
             # names have 0 there, and are taken for half of that.
@@ -158,11 +159,14 @@ def read_census_names(folder: Path) -> dict[str, tuple[float, ...]]:
     return {name: tuple(row) for name, row in numbers.items()}
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 def _lines(path: Path):
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError.at(path, None, expected="a text file in UTF-8", got=str(error)) from error
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             yield number, line

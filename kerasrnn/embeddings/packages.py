@@ -9,9 +9,13 @@ from types import MappingProxyType
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.data.files import check_size, open_data, read_head
 from kerasrnn.embeddings.installed import folder_of
 from kerasrnn.embeddings.lexicons import LexiconPackage, read_census_names, read_vader
 from kerasrnn.embeddings.word_pieces import JoinedVectors, WordPiecePackage
+
+# What a string takes at least, and its place in a list.
+_BYTES_OF_A_TERM = 64
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,18 @@ class VectorPackage:
 
         path = self.folder() / self.terms
         try:
-            return pyarrow.parquet.read_table(path).column(0).to_pylist()
+            with open_data(path) as file, pyarrow.parquet.ParquetFile(file) as table:
+                # A term that stands in all rows is kept once.
+                check_size(path, _BYTES_OF_A_TERM * table.metadata.num_rows, "terms")
+                columns = table.schema_arrow.names[:1]
+                terms = [term for one in table.read(columns).columns for term in one.to_pylist()]
         except (OSError, pyarrow.ArrowException) as error:
+            if isinstance(error, DataError):
+                raise
             raise DataError.at(path, None, expected="a Parquet file", got=str(error)) from error
+        if not terms or not all(isinstance(term, str) for term in terms):
+            raise DataError.at(path, None, expected="a first column of terms", got="another")
+        return terms
 
     def read_vectors(self, terms: Sequence[str], *, lowercase_fallback: bool = True):
         """The vectors of some terms.
@@ -91,10 +104,16 @@ class VectorPackage:
             DataError: its files cannot be read or do not fit together.
         """
         path = self.folder() / self.matrix
-        try:
-            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError.at(path, None, expected="a NumPy file", got=str(error)) from error
+        with open_data(path) as file:
+            try:
+                head = read_head(file, os.path.getsize(path))
+                if head.dtype.kind not in "fiu":
+                    raise ValueError(f"an array of {head.dtype}")
+                vectors = np.lib.format.open_memmap(path, mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError.at(
+                    path, None, expected="a NumPy file with numbers", got=str(error)
+                ) from error
         known = self.read_terms()
         if vectors.ndim != 2 or len(vectors) != len(known):
             raise DataError.at(

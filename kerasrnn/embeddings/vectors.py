@@ -289,6 +289,8 @@ def _cut(path, line, text, dimension):
         right = right and not (last[1] and _NUMBER.fullmatch(last[2]))
     if not right:
         _fail(path, line, f"a term and {dimension} numbers", text, fields=len(text.split()))
+    if not values.isascii():
+        _fail(path, line, "numbers as text; word2vec's binary format must be converted", text)
     return term.strip(b" "), values
 
 
@@ -321,6 +323,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
                 _fail(path, number, "text; word2vec's binary format must be converted", line)
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
+                if b"\r" in line.rstrip() and not line.endswith(b"\n"):
+                    _fail(path, 1, "lines that end with line feeds, not carriage returns", line)
             yield number, line.rstrip(b" \t\r\n")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.data.files import open_data, read_lines
 from kerasrnn.embeddings.installed import folder_of
 
 _CONTINUATION = "##"  # before a piece that goes on with a word
@@ -149,8 +150,9 @@ class WordPiecePackage:
         except ImportError as error:
             raise _missing("tokenizers") from error
         path = self.folder() / self.tokenizer
+        text = "\n".join(read_lines(path))
         try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
             raise DataError.at(path, None, expected="a tokeniser", got=str(error)) from error
         tokenizer.no_padding()
@@ -164,11 +166,23 @@ class WordPiecePackage:
         except ImportError as error:
             raise _missing("safetensors") from error
         path = self.folder() / self.weights
+        ids = tokenizer.get_vocab().values()
         try:
-            with safetensors.safe_open(str(path), framework="numpy") as file:
+            with open_data(path), safetensors.safe_open(str(path), framework="numpy") as file:
                 table = file.get_tensor(self.table).astype("float64")
-        except (OSError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
+            if isinstance(error, DataError):
+                raise
             raise DataError.at(path, None, expected="safetensors", got=str(error)) from error
+        rows = max(ids, default=0) + 1
+        fits = table.ndim == 2 and len(table) >= rows and table.shape[1] >= self.dimension
+        if not fits or not np.isfinite(table).all():
+            raise DataError.at(
+                path,
+                None,
+                expected=f"finite numbers ({rows} pieces or more, {self.dimension} or more)",
+                got=f"{self.table} {table.shape}" if not fits else "others",
+            )
         # Pieces that were never trained would only add noise to the components.
         used = [i for piece, i in tokenizer.get_vocab().items() if not piece.startswith(_UNUSED)]
         table -= table[used].mean(axis=0)

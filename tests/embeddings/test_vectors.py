@@ -277,3 +277,22 @@ def test_scaled_vectors_are_as_wide_as_a_new_embedding(rng):
 def test_nothing_found_is_nothing_to_scale():
     empty = Vectors(np.zeros((2, 3), "float32"), np.zeros(2, bool))
     np.testing.assert_array_equal(empty.scaled().matrix, empty.matrix)
+
+
+def test_the_binary_format_is_refused_where_it_has_no_zero_bytes(tmp_path):
+    path = tmp_path / "vectors.bin"
+    rows = [b"tea " + np.array([0.1, -0.7, 0.3], "<f4").tobytes() + b"\n" for _ in range(2)]
+    path.write_bytes(b"2 3\n" + b"".join(rows))
+    assert b"\0" not in path.read_bytes()
+    for read in (read_terms, lambda path: read_vectors(path, ["cup"])):
+        with pytest.raises(DataError, match=r"line 2: expected .*number"):
+            read(path)
+
+
+def test_lines_that_end_with_carriage_returns_are_refused(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(b"tea 1 2\rcup 3 4\r")
+    with pytest.raises(DataError, match=r"line 1: expected lines that end with line feeds"):
+        read_terms(path)
+    path.write_bytes(b"tea 1 2\r\ncup 3 4\r\n")
+    assert read_terms(path) == ["tea", "cup"]

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 
 import numpy as np
@@ -102,3 +103,35 @@ def test_minilm():
     assert matrix.shape == (4, 100) and found.all()
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     assert unit[0] @ unit[1] > 0.3 > unit[0] @ unit[2]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        TABLE[:5],
+        TABLE[:, :1],
+        TABLE[0],
+        np.where(TABLE > 100, np.nan, TABLE),
+        np.zeros((0, 4), "float32"),
+    ],
+)
+def test_tables_that_do_not_fit_are_named(tiny, table):
+    safetensors_numpy.save_file({"table": table}, tiny / "weights.safetensors")
+    with pytest.raises(DataError, match=r"weights\.safetensors: expected finite numbers"):
+        read_vectors("tiny", ["fine"])
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "tokenizer.json"])
+def test_files_of_an_encoder_that_are_none_are_named(tiny, name):
+    header = (
+        b'{"table":{"dtype":"F32","shape":[1000000000000,4],"data_offsets":[0,16000000000000]}}'
+    )
+    contents = [b"{", b"[" * 100_000, b"\xff", len(header).to_bytes(8, "little") + header]
+    for content in contents:
+        (tiny / name).write_bytes(content)
+        with pytest.raises(DataError, match=name):
+            read_vectors("tiny", ["fine"])
+    (tiny / name).unlink()
+    os.mkfifo(tiny / name)
+    with pytest.raises(DataError, match=rf"{name}: expected a file, got a pipe"):
+        read_vectors("tiny", ["fine"])
