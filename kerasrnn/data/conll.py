@@ -177,7 +177,7 @@ def in_scheme(
         )
         tag = quote(sentences[first[0]].tags[first[1]])
         raise _scheme_error(
-            path, sentences, *first, f"a tag of scheme {scheme}, such as B-LABEL,", tag
+            path, sentences, *first, f"a tag of scheme {scheme}, such as B-LABEL", tag
         )
     for number, sentence in enumerate(sentences):
         fault_here = first_fault(sentence.tags, source_scheme)
@@ -242,7 +242,7 @@ class _Columns:
         )
         if first is None:
             raise DataError.at(path, None, expected="at least one sentence", got="none")
-        if separator is None and "\t" in first[1].strip():
+        if separator is None and "\t" in first[1].strip(" \t"):  # U+0085 can be a token
             separator = "\t"
         columns = cls(separator, 0, 0, 0)
         fields = columns.split(first[1])

@@ -53,6 +53,10 @@ def test_tokens_keep_blanks_that_do_not_separate(write):
     assert sentences == [TaggedSentence(odd, ["O"] * len(odd))]
 
 
+def test_a_row_that_begins_with_an_odd_token_is_cut_at_its_tab(write):
+    assert parse_conll(write("\x85\t0 0\n")) == [TaggedSentence(["\x85"], ["0 0"])]
+
+
 def test_separators_of_sentences(write):
     content = "\n \t \na O\n\nb O\n\t\n\n   \n\u00a0\nc O\n\n\n"
     sentences = parse_conll(write(content))
