@@ -13,7 +13,9 @@ def plain_text(text: Any) -> Any:
     """A text as a `str` that has a UTF-8 form.
 
     What is none counts as U+FFFD, so that Python and an exported graph read the same text: a byte
-    that is not UTF-8, and half of a surrogate pair.
+    that is not UTF-8, and half of a surrogate pair. So do all tasks read the texts, words and
+    labels that they are given. What keeps texts refuses them by name, as no file could hold them:
+    the records of `kerasrnn.data`, and the vocabularies and other layers of `kerasrnn.text`.
 
     Args:
         text: a `str` or bytes, NumPy's among them. Anything else is returned as it is.

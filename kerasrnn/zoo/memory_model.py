@@ -13,6 +13,7 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.data import MemoryExamples
+from kerasrnn.data.errors import check_numbers
 from kerasrnn.serving import Signature
 from kerasrnn.zoo.batching import EpochBatches
 from kerasrnn.zoo.memory_network import ANSWERS, PADDING_ID, READS, MemoryNetwork
@@ -642,7 +643,7 @@ class MemoryModel(Task):
             y, allowed = x.targets, x.allowed
         if y is None:
             raise ValueError(f"`{argument}` must come with its targets. Received none.")
-        targets = np.asarray(y)
+        targets = check_numbers(y, f"The targets of `{argument}`")
         wanted: tuple[int, ...]
         if self.answers == "number":
             wanted, kinds = (len(inputs), self.output_size), "fiu"
@@ -665,7 +666,8 @@ class MemoryModel(Task):
         return MemoryExamples(inputs, targets.astype(np.int32), allowed=allowed)
 
     def _checked_inputs(self, x: Any, argument: str = "x") -> np.ndarray:
-        inputs = np.asarray(x.inputs if isinstance(x, MemoryExamples) else x)
+        inputs = x.inputs if isinstance(x, MemoryExamples) else x
+        inputs = check_numbers(inputs, f"`{argument}`")
         if self.reads_symbols:
             good = inputs.ndim == 2 and inputs.dtype.kind in "iu"
             wanted = "integers (count, time)"

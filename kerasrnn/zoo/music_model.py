@@ -12,8 +12,10 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.data import DataError, check_roll
+from kerasrnn.data.errors import shown
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
+from kerasrnn.text.plain import items_of
 from kerasrnn.zoo.generation import random_numbers
 from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
 from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
@@ -727,16 +729,22 @@ def _pieces(x: Any, argument: str, *, shortest: int) -> list[np.ndarray]:
         if not all(isinstance(row, dict) and "roll" in row for row in rows):
             raise ValueError(f"`{argument}` must be a dataset of dicts with `roll`.")
         x = [row["roll"] for row in rows]
-    if isinstance(x, np.ndarray) and x.ndim == 2:
+    if getattr(x, "ndim", None) == 2:
         raise ValueError(f"`{argument}` must be a list of piano rolls. Received one: [roll].")
     pieces = []
-    for number, roll in enumerate(x, start=1):
+    for number, roll in enumerate(items_of(x, argument, "piano rolls"), start=1):
         where = f"`{argument}`, piece {number}"
-        if len(roll) < shortest:
+        try:
+            length = len(roll)
+        except TypeError:
             raise DataError(
-                f"{where}: a piece must have at least {shortest} frames. Received: {len(roll)}"
+                f"{where} must be an array (time, 88). Received: {shown(roll)}"
+            ) from None
+        if length < shortest:
+            raise DataError(
+                f"{where}: a piece must have at least {shortest} frames. Received: {length}"
             )
-        pieces.append(check_roll(roll, where) if len(roll) else np.zeros((0, KEYS), np.uint8))
+        pieces.append(check_roll(roll, where) if length else np.zeros((0, KEYS), np.uint8))
     if not pieces and shortest > 1:  # nothing to learn or to measure
         raise ValueError(f"`{argument}` must hold at least one piece. Received none.")
     return pieces

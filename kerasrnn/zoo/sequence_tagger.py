@@ -863,6 +863,7 @@ def _as_sentences(x: Any, y: Any, argument: str) -> list[TaggedSentence]:
                 )
         return [replace(item, tokens=tuple(plain(item.tokens))) for item in items]
     tags, labels = y if isinstance(y, tuple) and len(y) == 2 else (y, None)
+    x, tags = items_of(x, argument, "sentences"), items_of(tags, f"the tags of {argument}", "tags")
     if len(x) != len(tags) or (labels is not None and len(labels) != len(x)):
         raise ValueError(
             f"`{argument}` must have a list of tags for each list of words. "

@@ -98,12 +98,52 @@ def test_ragged_words_are_lists_of_words():
     assert tagger.predict_tags([[b"In", b"\xff"]]) == tagger.predict_tags([["In", "\ud800"]])
 
 
-def test_sentences_with_surrogates_are_learnt():
-    odd = [TaggedSentence(("In", "\ud800"), ("O", "B-LOC"))]
-    tagger = SequenceTagger.from_sentences(odd, units=4, word_dimension=4, spelling="none")
-    assert tagger.vocabulary.terms == ("in", "\ufffd")
-    tagger.fit(odd, epochs=1, verbose=0)
-    assert tagger.evaluate([[b"In", b"\xff"]], [["O", "B-LOC"]])["loss"] > 0
+def test_ragged_words_are_learnt():
+    tagger = tiny("SequenceTagger")[0]
+    words, tags = [["In", "Paris"], ["Ada"]], [["O", "B-LOC"], ["B-PER"]]
+    expected = tagger.evaluate(words, tags)
+    assert tagger.evaluate(tf.ragged.constant(words), tf.ragged.constant(tags)) == expected
+    assert tagger.evaluate((row for row in words), np.array(tags, object)) == expected
+    for x, y, message in (
+        (None, tags, "`x` must be a list of sentences. Received: NoneType"),
+        (words, 3, "the tags of x` must be a list of tags. Received: int"),
+        (words, "OO", "the tags of x` must be a list of tags. Received one text"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tagger.evaluate(x, y)
+        with pytest.raises(ValueError, match=message):
+            tagger.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "x", [None, 3, [None], [1.5], [np.float32(1)], np.zeros(3), b"ab", tf.constant(["a"]), {"a": 1}]
+)
+@pytest.mark.parametrize("name", ["MusicModel", "MemoryModel"])
+def test_what_is_no_music_and_no_sequence_is_refused_by_name(name, x):
+    if name not in _MODELS:
+        _MODELS[name] = tiny(name)[0]
+    for call in (_MODELS[name].predict, _MODELS[name].evaluate, _MODELS[name].fit):
+        with pytest.raises(ValueError, match=r"`x`(, piece 1|, piece 1: a piece)? must "):
+            call(x)
+
+
+def test_memory_refuses_words_by_name():
+    with pytest.raises(ValueError, match="`x` must be an array of numbers"):
+        tiny("MemoryModel")[0].predict([[b"\xff", "\ud800"]])
+
+
+def test_words_that_are_not_utf8_are_learnt():
+    """A record of data refuses them by name, as no file holds them; lists of words do not."""
+    tags = ("O", "B-LOC")
+    with pytest.raises(ValueError, match=r"tokens must hold valid Unicode.*lone surrogate"):
+        TaggedSentence(("In", "\ud800"), tags)
+    tagger = SequenceTagger.from_sentences(
+        [TaggedSentence(("In", "\ufffd"), tags)], units=4, word_dimension=4, spelling="none"
+    )
+    tagger.fit([["In", "\ud800"]], [tags], epochs=1, verbose=0)
+    expected = tagger.evaluate([["In", "\ufffd"]], [tags])
+    for words in (["In", "\ud800"], [b"In", b"\xff"], np.array(["In", b"\xff"], object)):
+        assert tagger.evaluate([words], [tags]) == expected
 
 
 def test_fit_and_evaluate_read_bytes_as_predict_does():
