@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from kerasrnn.data.errors import ColumnError
@@ -51,7 +52,13 @@ def naming_flags(
                 if isinstance(error, UnicodeError):
                     raise
                 named = {data_path(getattr(config, name) or ""): name for name in _SOURCES}
-                flag = flag_name(named.get(data_path(arguments[0]), "data"))
+                name = named.get(data_path(arguments[0]), "data")
+                target = f"{name}_target" if name != "data" else "target"
+                lies = getattr(config, target, None)
+                # Of two files whose lines belong together it may be the second.
+                if lies and getattr(error, "path", None) == Path(data_path(lies)):
+                    name = target
+                flag = flag_name(name)
                 message = str(error)
                 if isinstance(error, ColumnError):
                     for argument, name in columns.items():

@@ -109,7 +109,8 @@ class SoftLabels:
                 )
         except (ValueError, KeyError) as error:
             raise UsageError(
-                f"{path} is no file of soft labels, as python -m training.teacher writes: {error}"
+                f"--soft-labels: {path} is no file of soft labels, as python -m training.teacher "
+                f"writes: {error}"
             ) from error
         rows = steps.astype(np.float32)
         rows /= np.maximum(rows.sum(axis=1, keepdims=True), 1)

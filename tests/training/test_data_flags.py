@@ -55,3 +55,16 @@ def test_a_header_of_pairs_can_be_kept(tmp_path):
     for header, count in ((True, 2), (False, 3)):
         config = EncoderDecoderConfig(data=path, validation=path, header=header)
         assert len(EncoderDecoderScript().load_data(config).train) == count
+
+
+@pytest.mark.parametrize("flag", ["--target", "--test-target"])
+def test_the_second_of_two_files_has_its_own_flag(tmp_path, monkeypatch, capsys, flag):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.en", "a.fr", "b.en", "b.fr"):
+        (tmp_path / name).write_text("Go.\nHi.\nNo.\n")
+    wrong = {"--target": "a.fr", "--test-target": "b.fr"}[flag]
+    (tmp_path / wrong).write_text("Va !\n")
+    flags = ["--data", "a.en", "--target", "a.fr", "--test", "b.en", "--test-target", "./b.fr"]
+    with pytest.raises(SystemExit):
+        encoder_decoder.main([*flags, "--out", "run"])
+    assert f"{flag}: {wrong}: expected 3 lines" in capsys.readouterr().err
