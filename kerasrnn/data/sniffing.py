@@ -21,6 +21,9 @@ _HEADER_NAMES = _words(
     """
     source target src tgt trg input output text translation question answer original
     sentence sentence1 sentence2 text1 text2 string1 string2 from to
+    prompt completion response instruction article document summary headline
+    incorrect correct corrected noisy clean informal formal complex simple
+    human machine date iso
     """
 )
 _LANGUAGES = _words(

@@ -53,7 +53,8 @@ def test_other_columns_are_refused_by_name(tmp_path, column):
 
 @pytest.mark.parametrize(
     "header",
-    ["source\ttarget", "en\tfr", "English\tFrench\tby", "\n\nEN_us\tpt-BR", "question\tanswer",
+    ["source\ttarget", "en\tfr", "English\tFrench\tby", "date\tiso",
+     "incorrect\tcorrect", "Article\tSummary", "\n\nEN_us\tpt-BR", "question\tanswer",
      "source_text\ttarget text", "input\toutput", "src\ttrg", '"en"\t"de"'],
 )  # fmt: skip
 def test_a_header_is_no_pair(tmp_path, header):
