@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import shlex
 import signal
 import sys
 import tempfile
@@ -891,12 +892,17 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
         yield
     except Interrupted as stop:
         console.print(
-            f"\n{stop}. Go on with: python -m training.{name} --out {out()} --resume",
+            f"\n{stop}.{_going_on(name, out())}",
             highlight=False,
             markup=False,
             soft_wrap=True,  # a command must stay in one line
         )
         raise SystemExit(128 + stop.signal_number) from stop
+    except KeyboardInterrupt as stop:  # before the training, or after it
+        folder = out()
+        more = _going_on(name, folder) if _has_checkpoint(folder) else ""
+        _print_error(name, f"{Interrupted(signal.SIGINT)}.{more}")
+        raise SystemExit(128 + signal.SIGINT) from stop
     except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
         _print_error(name, error)
         raise SystemExit(2) from error
@@ -904,15 +910,30 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
         _print_error(name, error)
         raise SystemExit(1) from error
     # TensorFlow and HDF5 write files by themselves, and have errors of their own for a full disk.
-    except (OSError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, RuntimeError, MemoryError, tf.errors.OpError) as error:
         if not isinstance(error, OSError) and not _is_of_a_file(error):
-            raise
+            if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+                raise
+            _print_error(
+                name,
+                "There is not enough memory for what the flags ask for. Try a smaller --units or "
+                f"--batch-size. {getattr(error, 'message', '') or error}",
+            )
+            raise SystemExit(1) from error
         folder = out()
         more = f" ({folder})." if folder else "."
-        if folder and (Path(folder) / "checkpoints" / "latest.npz").exists():
-            more += f" Go on with: python -m training.{name} --out {folder} --resume"
+        if _has_checkpoint(folder):
+            more += _going_on(name, folder)
         _print_error(name, f"{error}{more}")
         raise SystemExit(1) from error
+
+
+def _going_on(name: str, folder: str | None) -> str:
+    return f" Go on with: python -m training.{name} --out {shlex.quote(folder or '')} --resume"
+
+
+def _has_checkpoint(folder: str | None) -> bool:
+    return bool(folder) and (Path(folder or "") / "checkpoints" / "latest.npz").exists()
 
 
 def _is_of_a_file(error: Exception) -> bool:

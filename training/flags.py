@@ -37,8 +37,9 @@ COUNT = Range("at least 1", lambda number: number >= 1)
 NOT_NEGATIVE = Range("at least 0", lambda number: number >= 0)
 POSITIVE = Range("above 0", lambda number: number > 0)
 SHARE = Range("at least 0 and below 1", lambda number: 0 <= number < 1)
-# What every generator of random numbers takes.
-SEED = Range("at least 0 and below 2³¹", lambda number: 0 <= number < 2**31)
+# Whole numbers are below, as sizes are for TensorFlow, and what generators of random numbers take.
+_LARGEST = 2**31
+SEED = Range("at least 0 and below 2³¹", lambda number: 0 <= number < _LARGEST)
 
 
 def flag(
@@ -183,12 +184,21 @@ def check_values(config_class: type[Any], values: Mapping[str, Any]) -> None:
 
 def check_range(name: str, value: float, within: Range) -> None:
     """Raise a UsageError that names the flag unless a number is finite and within a range."""
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise UsageError(
+            f"{flag_name(name)} must be below 2³¹, {within.words}. Received: {_shortened(value)}"
+        )
     if not math.isfinite(value):
         raise UsageError(
             f"{flag_name(name)} must be a finite number, {within.words}. Received: {value}"
         )
     if not within.holds(value):
         raise UsageError(f"{flag_name(name)} must be {within.words}. Received: {value}")
+
+
+def _shortened(number: int) -> str:
+    """A number, of which Python does not print more than some thousand digits."""
+    return str(number) if abs(number) < 10**30 else f"a number of {number.bit_length()} bits"
 
 
 def check_names(config: Any) -> None:

@@ -146,7 +146,7 @@ def test_default_data_has_its_own_splits():
         (["--data", "a", "--target", "b", "--validation", "c"], "--validation needs --validation-"),
         (["--validation-target", "c"], "--validation-target needs --validation"),
         (["--data", "no.tsv"], "Unknown source 'no.tsv': no such file"),
-        (["--attention", "dot"], "invalid choice: 'dot'"),
+        (["--attention", "dot"], "--attention must be one of none, additive, multiplicative"),
     ],
 )
 def test_flags_that_make_no_sense(flags, message, tmp_path, capsys):

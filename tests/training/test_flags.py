@@ -65,7 +65,13 @@ def test_no_number_is_taken_that_makes_no_sense(script, field, kind, tmp_path, c
         (tagger.SCRIPT, ["--learning-rate", "0"], "--learning-rate must be above 0. Received: 0.0"),
         (tagger.SCRIPT, ["--dropout", "1"], "--dropout must be at least 0 and below 1. Received"),
         (tagger.SCRIPT, ["--patience", "0"], "--patience must be at least 1. Received: 0"),
-        (tagger.SCRIPT, ["--seed", "2147483648"], "--seed must be at least 0 and below"),
+        (tagger.SCRIPT, ["--seed", "2147483648"], "--seed must be below 2³¹, at least 0 and below"),
+        (
+            tagger.SCRIPT,
+            ["--units", "9" * 20],
+            "--units must be below 2³¹, at least 1. Received: 9",
+        ),
+        (tagger.SCRIPT, ["--epochs", "9" * 400], "--epochs must be below .* of 1329 bits"),
         (memory.SCRIPT, ["--chrono", "2"], "--chrono must be 0, or at least 3. Received: 2"),
         (memory.SCRIPT, ["--floor", "1.5"], "--floor must be from 0 to 1. Received: 1.5"),
         (music.SCRIPT, ["--transpose", "88"], "--transpose must be 0 or more, at most 87"),
@@ -95,6 +101,7 @@ def test_settings_of_a_file_are_of_the_right_kind(tmp_path):
         ("cell = 3", "--cell must be text. Received: 3"),
         ('bidirectional = "yes"', "--bidirectional must be true or false"),
         ("units = 9.0", "--units must be a whole number"),
+        (f"learning_rate = {'9' * 400}", "--learning-rate must be below .* of 1329 bits"),
     ):
         file.write_text(f"[training]\n{text}\n")
         with pytest.raises(UsageError, match=message):

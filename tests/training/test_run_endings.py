@@ -295,6 +295,38 @@ def test_errors_of_the_system_are_a_line_and_a_status(tmp_path, capsys, error):
     assert f"python -m training.music --out {tmp_path} --resume" in attempt()
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM: [4,9999999999]")]
+)
+def test_too_little_memory_is_a_line_and_a_status(capsys, error):
+    with pytest.raises(SystemExit) as stop, reporting_errors(Console(), "music", lambda: "runs/a"):
+        raise error
+    assert stop.value.code == 1
+    message = capsys.readouterr().err
+    assert message.startswith("training.music: There is not enough memory")
+    assert message.count("\n") == 1 and str(getattr(error, "message", "")) in message
+
+
+def test_an_interrupt_outside_of_the_training_is_a_line(tmp_path, capsys):
+    folder = tmp_path / "of mine"
+
+    def attempt() -> str:
+        with (
+            pytest.raises(SystemExit) as stop,
+            reporting_errors(Console(), "music", lambda: str(folder)),
+            RunFolder(folder, resume=False),
+        ):
+            raise KeyboardInterrupt
+        assert stop.value.code == 130
+        return capsys.readouterr().err
+
+    assert attempt() == "training.music: stopped by SIGINT.\n"
+    assert not folder.exists()
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "latest.npz").touch()
+    assert f"Go on with: python -m training.music --out '{folder}' --resume" in attempt()
+
+
 def test_errors_of_a_calculation_are_not_hidden():
     for error in (tf.errors.InvalidArgumentError(None, None, "shapes"), RuntimeError("a fault")):
         with pytest.raises(type(error)), reporting_errors(Console(), "a", str):
