@@ -52,6 +52,11 @@ from training.flags import (
 )
 from training.weight_averages import WeightAverages
 
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there
+    fcntl = None  # type: ignore[assignment]
+
 # Flags that say where a run lies or how it is started, not what it computes.
 _NOT_PART_OF_A_RUN = ("out", "resume", "evaluate_only", "given")
 
@@ -255,16 +260,17 @@ def _read_settings(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
 class RunFolder:
     """The folder of a run, as every script leaves it.
 
-    Temporary files of an earlier run that was killed are removed. As a context, it leaves no
-    settings of a run that failed before its first checkpoint: another may have the folder.
+    Temporary files of an earlier run that was killed are removed. As a context, it is of one run at
+    a time, and leaves no settings of a run that failed before its first checkpoint: another may
+    have the folder.
 
     Args:
         path: the folder.
         resume: whether a run that lies there is to go on. Otherwise the folder must be new.
 
     Raises:
-        UsageError: if there is a run already and it is not to be resumed, or if the folder cannot
-            be made or written to.
+        UsageError: if there is a run already and it is not to be resumed, if another process is at
+            work there, or if the folder cannot be made or written to.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, resume: bool) -> None:
@@ -294,9 +300,28 @@ class RunFolder:
             sweep(checkpoint)
 
     def __enter__(self) -> RunFolder:
+        self._lock = os.open(self.path, os.O_RDONLY) if fcntl is not None else None
+        if self._lock is not None:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(self._lock)
+                raise UsageError(
+                    f"Another run is at work in {self.path}. Wait for its end, or give another "
+                    "--out."
+                ) from error
+            except OSError:  # some network file systems have no locks
+                pass
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._leave(kind)
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+
+    def _leave(self, kind: type[BaseException] | None) -> None:
         if kind is None or self.resume or issubclass(kind, Interrupted):
             return  # an interrupted run goes on with its settings
         # Its own checkpoint, one of several runs in folders of their own, or figures.

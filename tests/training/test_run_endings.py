@@ -264,6 +264,19 @@ def test_temporary_files_of_a_killed_run_are_swept_and_others_are_not(tmp_path):
     assert os.listdir(tmp_path / "checkpoints") == []
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_at_once_do_not_share_a_folder(tmp_path, resume):
+    folder = tmp_path / "run"
+    with RunFolder(folder, resume=False) as first:
+        if resume:
+            first.write_config(TrainingConfig())
+        with pytest.raises(UsageError, match="Another run is at work in "):
+            RunFolder(folder, resume=resume).__enter__()
+        assert (folder / "config.toml").exists() == resume
+    with RunFolder(folder, resume=resume):
+        pass  # it is free again
+
+
 # === Errors of the system ===
 
 
