@@ -97,7 +97,13 @@ def test_every_preset_is_measured_on_a_file_of_ones_own(preset, flag, files, tmp
 
 @pytest.fixture(scope="module")
 def small() -> LanguageModel:
-    return LanguageModel("abcd \n", cell="simple", units=5, dimension=3)
+    """A model to which `c` and `d` are unlikely, whatever its weights."""
+    model = LanguageModel("abcd \n", cell="simple", units=5, dimension=3)
+    kernel, bias = model.network.unit_scores.get_weights()
+    for character in "cd":
+        bias[list(model.text_units.terms).index(character) + 2] -= 3
+    model.network.unit_scores.set_weights([kernel, bias])
+    return model
 
 
 @pytest.fixture(scope="module")
