@@ -424,7 +424,7 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
     np.testing.assert_allclose(as_they_are, vectors[[2, 4]], atol=1e-6)
 
 
-def test_pieces_of_a_package(conll, monkeypatch):
+def test_pieces_of_a_package(conll, monkeypatch, capsys):
     table = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     package = SimpleNamespace(read_pieces=lambda: (["ro", "##me", "li"], table))
     monkeypatch.setattr(tagger, "PIECE_PACKAGES", {"tiny": package})
@@ -434,9 +434,9 @@ def test_pieces_of_a_package(conll, monkeypatch):
     (found,) = model.network.get_layer("piece_vectors").get_weights()
     np.testing.assert_allclose(found[2:], table * 0.5 / table.std(), atol=1e-6)
     assert model.pieces(["Rome"]).numpy().tolist() == [[2, 3, 0, 0, 0, 0]]
-    config.pieces = "huge"
-    with pytest.raises(ValueError, match=r"`--pieces`: 'huge'. Expected one of tiny"):
-        tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
+    with pytest.raises(SystemExit):
+        tagger.main(["--pieces", "huge"])
+    assert "--pieces must be one of minilm-l6" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the data folder is not there")
