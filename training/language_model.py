@@ -221,6 +221,9 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             most = tokens // (_LEAST_BATCHES * config.segment_length)
             while batch_size > max(most, _SMALLEST_BATCH):
                 batch_size //= 2
+        epochs = 15 if few else 3
+        if words and carry and batch_size == _SMALLEST_BATCH:
+            epochs = 5  # the words of a small book are soon learnt by heart
 
         return replace(
             config,
@@ -231,7 +234,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             units=given(config.units, 64 if sentences else 256 if python else 512),
             dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
             tied=given(config.tied, words and not sentences),
-            epochs=given(config.epochs, 24 if sentences else 15 if few else 3),
+            epochs=given(config.epochs, 24 if sentences else epochs),
             batch_size=given(config.batch_size, 32 if sentences else batch_size),
             learning_rate=given(config.learning_rate, 0.01 if sentences else 0.003),
             recurrent_dropout=given(config.recurrent_dropout, 2 * dropout / 3),
