@@ -92,7 +92,10 @@ class FlagParser(argparse.ArgumentParser):
         )
         self.names = ["--config"]
         self.add_argument(
-            "--config", metavar="FILE", help="take settings from a run's or a preset's config.toml"
+            "--config",
+            metavar="FILE",
+            type=_not_empty,
+            help="take settings from a run's or a preset's config.toml",
         )
         hints = typing.get_type_hints(config_class)
         for name, field in flags_of(config_class).items():
@@ -142,6 +145,15 @@ class FlagParser(argparse.ArgumentParser):
             metavar = {int: "N", float: "X"}.get(kind, "VALUE")
             options["metavar"] = "{" + ",".join(choices) + "}" if choices else metavar
         self.add_argument(name, **options)
+
+
+_EMPTY = "must not be empty. Leave it out for its default."
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError(_EMPTY)
+    return text
 
 
 def _reader(field: dataclasses.Field, kind: type) -> Callable[[str], Any]:
@@ -234,6 +246,8 @@ def _fault_of_kind(field: dataclasses.Field, kind: type, value: Any) -> str:
         more = f", {within.words}" if within else ""
         return f"must be {names[kind]}{more}. Received: {value!r}"
     choices = field.metadata["choices"]
+    if value == "" and not choices:  # as of a variable of the shell that is not set
+        return _EMPTY
     if choices and value not in choices:
         close = close_to(str(value), choices)
         return f"must be one of {', '.join(choices)}.{close} Received: {value!r}"

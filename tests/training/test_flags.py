@@ -124,6 +124,8 @@ def test_settings_of_a_file_are_of_the_right_kind(tmp_path):
         (["--frobnicate=3"], ["Unknown flag --frobnicate. Expected one of --average-weights"]),
         (["stray"], ["'stray' belongs to no flag"]),
         (["--units"], ["--units expected one argument"]),
+        (["--data", ""], ["--data must not be empty. Leave it out for its default."]),
+        (["--config", ""], ["--config must not be empty"]),
         (["--cell", "gru2"], ["--cell must be one of simple", "Did you mean gru?"]),
     ],
 )
