@@ -71,6 +71,9 @@ class Bidirectional(LayerOfLayers, keras.layers.Bidirectional):
         super().__init__(
             layer, merge_mode=merge_mode, weights=weights, backward_layer=backward_layer, **kwargs
         )
+        # Keras has copied the layer. While it loads a model it knows what it has copied by the
+        # address: another layer in the place of one that is gone would be taken for that one.
+        self._copied = _Held(layer)
         # Keras 3.16 no longer sets it. A mask that arrives implicitly is still honoured.
         self.supports_masking = True
 
@@ -158,6 +161,13 @@ def _run(layer, sequences, states, mask, training):
     if layer.return_state:
         return outputs[0], tuple(outputs[1:])
     return outputs, ()
+
+
+class _Held:
+    """Keeps a layer, which does not become a part of the layer that keeps it."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
 
 
 def runs_as_one_scan(forward: Any, backward: Any) -> bool:

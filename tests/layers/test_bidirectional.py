@@ -1,8 +1,11 @@
 """`Bidirectional` against the equations: merging, states, masks, other backward layers."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
+from keras.src.saving.serialization_lib import ObjectSharingScope
 
 from kerasrnn import cells, layers
 from tests.backends import COMPILED, assert_close, assign, compiled
@@ -187,3 +190,13 @@ def test_states_of_two_kinds_of_layers(names, merge_mode, rng):
     assert_close(copy(x, initial_state=states), layer(x, initial_state=states))
     with pytest.raises(ValueError, match=r"initial_state.*3 tensors.*Received 4"):
         layer(x, initial_state=[*states, states[0]])
+
+
+def test_layers_are_not_taken_for_others_that_were_at_their_address_while_a_model_is_loaded():
+    with ObjectSharingScope():  # in which Keras makes the layers of a model that it loads
+        made = []
+        for _ in range(8):
+            made.append(layers.Bidirectional(layers.LSTM(2)))
+            gc.collect()
+    parts = [part for layer in made for part in (layer.forward_layer, layer.backward_layer)]
+    assert len({id(part) for part in parts}) == 16
