@@ -498,7 +498,7 @@ class EncoderDecoder(Task):
                 x, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size
             )
             return [found[0].text for found in candidates]
-        answers, scores = self._written(_checked_texts(x), batch_size)
+        answers, scores = self._written(texts_of(x, "x"), batch_size)
         self.check_answers(scores)
         return answers
 
@@ -543,7 +543,7 @@ class EncoderDecoder(Task):
         """
         check_positive("beam_size", beam_size)
         check_between("length_penalty", length_penalty, 0, 100)
-        texts = _checked_texts(x)
+        texts = texts_of(x, "x")
         check_finite_weights(self)  # the search leaves out what is not finite
         answers: list[list[Candidate]] = [[] for _ in texts]
         search = [tf.constant(beam_size, tf.int32), tf.constant(length_penalty, tf.float32)]
@@ -579,7 +579,7 @@ class EncoderDecoder(Task):
         ('2020-03-04', (10, 12))
         """
         self._check_attention()
-        texts = _checked_texts(x)
+        texts = texts_of(x, "x")
         found: list[Alignment] = [Alignment([], [], np.zeros((0, 0))) for _ in texts]
         for indices, output in self._batches(self._write_function, texts, batch_size):
             self.check_answers(output["score"])
@@ -838,10 +838,6 @@ def _parts(texts: list[str]) -> Iterable[list[str]]:
         texts[begin : begin + _TEXTS_SPLIT_AT_ONCE]
         for begin in range(0, len(texts), _TEXTS_SPLIT_AT_ONCE)
     )
-
-
-def _checked_texts(x: Any) -> list[str]:
-    return texts_of(x, "x")
 
 
 def _checked(x: Any, y: Any, argument: str) -> list[TextPair]:

@@ -512,7 +512,7 @@ class TextClassifier(ExampleTask):
                 "`explain` needs attention, which this classifier's pooling, "
                 f"{self.settings['pooling']!r}, does not have; see the argument `pooling`."
             )
-        rows, spots = self._tokens(_texts(x))
+        rows, spots = self._tokens(texts_of(x, "x"))
         scores, attention = self._scores(rows, batch_size)
         self.check_answers(scores)
         powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
@@ -561,7 +561,7 @@ class TextClassifier(ExampleTask):
         Returns:
             The number of words or characters, of all texts together.
         """
-        return sum(map(len, self._tokens(_texts(x))[0]))
+        return sum(map(len, self._tokens(texts_of(x, "x"))[0]))
 
     def _tokens(self, texts: list[str]) -> tuple[list[list[str]], list[list[tuple[int, int]]]]:
         """The tokens of texts that are read, and where they stand."""
@@ -710,10 +710,6 @@ def _tail(tokens: tf.RaggedTensor, most: int) -> tf.RaggedTensor:
     """What `_ends` keeps of each row behind its first part."""
     rest = tokens[:, most - most // 2 :]
     return rest[:, -(most // 2) :] if most > 1 else rest[:, :0]
-
-
-def _texts(x: Any) -> list[str]:
-    return texts_of(x, "x")
 
 
 def _as_texts(x: Any, y: Any, argument: str) -> list[LabelledText]:
