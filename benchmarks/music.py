@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrnn.zoo.files import replacing_file
-from kerasrnn.zoo.music_network import OUTPUTS
+from kerasrnn.networks.music import OUTPUTS
+from kerasrnn.zoo.presets.atomic import replacing_file
 from training.common import (
     RunFolder,
     make_console,
@@ -56,7 +56,7 @@ def flags_of(dataset: str, cell: str, outputs: str, seed: int) -> list[str]:
     Args:
         dataset: one of `DATASETS`.
         cell: one of `CELLS`.
-        outputs: one of `kerasrnn.zoo.music_network.OUTPUTS`.
+        outputs: one of `kerasrnn.networks.music.OUTPUTS`.
         seed: the seed.
 
     Returns:
@@ -75,7 +75,7 @@ def measure(dataset: str, cell: str, outputs: str, seed: int) -> dict[str, Any]:
     Args:
         dataset: one of `DATASETS`.
         cell: one of `CELLS`.
-        outputs: one of `kerasrnn.zoo.music_network.OUTPUTS`.
+        outputs: one of `kerasrnn.networks.music.OUTPUTS`.
         seed: the seed.
 
     Returns:

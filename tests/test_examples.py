@@ -27,7 +27,7 @@ SHOWN_ELSEWHERE = {
     "Entity",
     "GrewUpIn",
     "NextToken",
-    "PIECE_PACKAGES",
+    "SUBWORD_PACKAGES",
     "Preset",
     "TaggedToken",
     "Task",

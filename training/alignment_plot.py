@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from kerasrnn.text.pieces import JOINER
+from kerasrnn.text.splits import JOINER
 from kerasrnn.zoo import Alignment
 from training.plots import save_figure
 

@@ -19,8 +19,9 @@ from rich.text import Text
 
 from kerasrnn.data import LabelledText, check_labels, load_texts
 from kerasrnn.embeddings import read_terms, read_vectors
+from kerasrnn.networks.classifier import SPELLINGS, poolings
+from kerasrnn.optimizers import LazyAdam
 from kerasrnn.zoo import Classification, TextClassifier
-from kerasrnn.zoo.classifier_network import SPELLINGS, poolings
 from kerasrnn.zoo.text_classifier import UNITS_OF_TEXT
 from training import plots
 from training.attention_plot import attention_over_tokens, drawable
@@ -39,7 +40,6 @@ from training.common import (
 )
 from training.data_flags import naming_flags
 from training.flags import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
-from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
 

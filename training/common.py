@@ -30,10 +30,11 @@ import tomlkit
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kerasrnn.callbacks import WeightAverages
 from kerasrnn.cells import CELLS
 from kerasrnn.data import UnlabelledError
 from kerasrnn.embeddings import VECTOR_PACKAGES
-from kerasrnn.zoo.files import replacing_file, sweep
+from kerasrnn.zoo.presets.atomic import replacing_file, sweep
 from kerasrnn.zoo.task import Task, versions
 from training.array_files import ArrayFileError, ArrayKind, load_arrays, save_arrays
 from training.flags import (
@@ -50,7 +51,6 @@ from training.flags import (
     flag_name,
     flags_of,
 )
-from training.weight_averages import WeightAverages
 
 try:
     import fcntl

@@ -18,9 +18,9 @@ from rich.table import Table
 from kerasrnn.data import TextPair, load_pairs
 from kerasrnn.data.date_patterns import ISO_DATE, date_text_pattern
 from kerasrnn.data.pairs import date_locales
+from kerasrnn.networks.encoder_decoder import ATTENTIONS
 from kerasrnn.zoo import EncoderDecoder
 from kerasrnn.zoo.encoder_decoder import UNITS
-from kerasrnn.zoo.encoder_decoder_network import ATTENTIONS
 from training import plots
 from training.alignment_plot import attention_maps, font_with
 from training.common import (

@@ -22,9 +22,9 @@ from kerasrnn.data import (
     pitch_name,
     write_midi,
 )
+from kerasrnn.networks.music import OUTPUTS
 from kerasrnn.zoo import MusicModel
 from kerasrnn.zoo.music_batches import MusicBatches
-from kerasrnn.zoo.music_network import OUTPUTS
 from training import music_plots, plots
 from training.common import (
     RunCallback,

@@ -29,10 +29,10 @@ from typing import Any
 import tensorflow as tf
 import tomlkit
 
-from kerasrnn.zoo.files import replacing_file
 from kerasrnn.zoo.presets import read_config, read_index
+from kerasrnn.zoo.presets.atomic import replacing_file
+from kerasrnn.zoo.presets.weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.task import Task
-from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES
 from training import zoo_readme
 from training.common import make_console, reporting_errors, strict_json
 from training.script import Script

@@ -19,11 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasrnn.data import TaggedSentence, check_tags, infer_scheme, load_sentences
-from kerasrnn.embeddings import PIECE_PACKAGES, Vectors, read_terms, read_vectors
+from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors, read_terms, read_vectors
+from kerasrnn.networks.tagger import SPELLINGS
+from kerasrnn.optimizers import LazyAdam
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
 from kerasrnn.zoo.sequence_tagger import SCHEMES
-from kerasrnn.zoo.tagger_network import SPELLINGS
 from training import plots
 from training.common import (
     RunCallback,
@@ -39,7 +40,6 @@ from training.common import (
 )
 from training.data_flags import naming_flags
 from training.flags import COUNT, NOT_NEGATIVE, SHARE
-from training.lazy_adam import LazyAdam
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
 
@@ -88,7 +88,7 @@ class TaggerConfig(TrainingConfig):
     pieces: str | None = flag(
         None,
         "pieces of words with their vectors, so that no word is unknown: such as minilm-l6",
-        choices=tuple(PIECE_PACKAGES),
+        choices=tuple(SUBWORD_PACKAGES),
     )
     lazy_embeddings: bool = flag(
         False, "change the embeddings of the words of a batch only: much faster with many words"
@@ -235,7 +235,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         else:
             arguments["word_dimension"] = config.word_dimension
         if config.pieces:
-            arguments["pieces"], piece_matrix = PIECE_PACKAGES[config.pieces].read_pieces()
+            arguments["pieces"], piece_matrix = SUBWORD_PACKAGES[config.pieces].read_subwords()
             arguments["piece_dimension"] = piece_matrix.shape[1]
         if not config.sentence_labels:
             arguments["labels"] = None
@@ -273,7 +273,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             vectors = Vectors(piece_matrix, np.ones(len(piece_matrix), bool))
             if config.vector_deviation != 0:
                 vectors = vectors.scaled(config.vector_deviation)
-            tagger.set_piece_vectors(vectors.matrix)
+            tagger.set_subword_vectors(vectors.matrix)
         return tagger
 
     def preset_overrides(self, config: TaggerConfig) -> dict[str, Any]:

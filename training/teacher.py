@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kerasrnn.zoo.example_task import tokenize
 
 from kerasrnn.data import load_sentences, load_texts
 from kerasrnn.data.files import read_lines
-from kerasrnn.embeddings import PIECE_PACKAGES, read_vectors
+from kerasrnn.embeddings import SUBWORD_PACKAGES, read_vectors
 from kerasrnn.text import Capitals, Tokenizer
-from kerasrnn.zoo.example_task import tokenize
 from kerasrnn.zoo.task import check_between, check_positive
 from training.altered_texts import altered, neighbours
 from training.classifier import SCRIPT as CLASSIFIER
@@ -270,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             check_positive(flag_name(name), getattr(options, name))
         for name, within in (("learning_rate", POSITIVE), ("copies", NOT_NEGATIVE), ("seed", SEED)):
             check_range(name, getattr(options, name), within)
-        package = PIECE_PACKAGES.get(options.encoder)
+        package = SUBWORD_PACKAGES.get(options.encoder)
         folder = options.encoder if package is None else package.encoder()
         teacher_network.check_encoder(folder)
         lesson = prepare(options)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import transformers
 
-from kerasrnn.zoo.batching import batches_of, mixed_batches
+from kerasrnn.zoo.batches import batches_of, mixed_batches
 from training.altered_texts import UNKNOWN
 
 # Forms of words as `kerasrnn.text.Capitals` numbers them; 0 is for what is no word.

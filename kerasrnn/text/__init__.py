@@ -3,8 +3,8 @@
 from kerasrnn.text.capitals import Capitals
 from kerasrnn.text.character_tokenizer import CharacterTokenizer
 from kerasrnn.text.characters import CharacterIds
-from kerasrnn.text.pieces import CharacterPieces, WordPieces
 from kerasrnn.text.spans import Entity, entities_from_tags, spans
+from kerasrnn.text.splits import CharacterSplit, WordSplit
 from kerasrnn.text.subwords import SubwordIds
 from kerasrnn.text.tags import TagInventory
 from kerasrnn.text.tokenizer import Token, Tokenizer
@@ -14,7 +14,7 @@ from kerasrnn.text.vocabulary import Vocabulary
 __all__ = [
     "Capitals",
     "CharacterIds",
-    "CharacterPieces",
+    "CharacterSplit",
     "CharacterTokenizer",
     "Entity",
     "SubwordIds",
@@ -23,7 +23,7 @@ __all__ = [
     "Token",
     "Tokenizer",
     "Vocabulary",
-    "WordPieces",
+    "WordSplit",
     "entities_from_tags",
     "spans",
 ]

@@ -14,24 +14,24 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.data import TextPair
-from kerasrnn.serving import Signature
-from kerasrnn.serving.finite import check_finite_weights
-from kerasrnn.text import Vocabulary
-from kerasrnn.text.pieces import PIECES
-from kerasrnn.text.plain import items_of, plain_text, texts_of
-from kerasrnn.zoo.encoder_decoder_network import (
+from kerasrnn.networks.encoder_decoder import (
     ATTENTIONS,
     NOTHING_ID,
     UNKNOWN_ID,
     EncoderDecoderNetwork,
 )
+from kerasrnn.serving import Signature
+from kerasrnn.serving.finite import check_finite_weights
+from kerasrnn.text import Vocabulary
+from kerasrnn.text.plain import items_of, plain_text, texts_of
+from kerasrnn.text.splits import SPLITS
 from kerasrnn.zoo.example_task import input_specs, int_tensors
 from kerasrnn.zoo.pair_batching import EncodedPairs, PairBatches, batches_by_length
-from kerasrnn.zoo.pair_scores import pair_scores
+from kerasrnn.zoo.scores import pair_scores
 from kerasrnn.zoo.search import NEVER, NO_SCORE, Step, beam_search, greedy_search
 from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
-UNITS = tuple(PIECES)
+UNITS = tuple(SPLITS)
 
 _TEXTS_SPLIT_AT_ONCE = 4096
 
@@ -199,8 +199,8 @@ class EncoderDecoder(Task):
         self.max_length = max_length
 
         # === Text side ===
-        self.source_split = PIECES[source_unit](name="source_split")
-        self.target_split = PIECES[target_unit](name="target_split")
+        self.source_split = SPLITS[source_unit](name="source_split")
+        self.target_split = SPLITS[target_unit](name="target_split")
         self.source_vocabulary = Vocabulary(
             source_pieces, lowercase=lowercase, name="source_vocabulary"
         )
@@ -275,7 +275,7 @@ class EncoderDecoder(Task):
         longest = 0
         for side, unit in enumerate((source_unit, target_unit)):
             counts: Counter[str] = Counter()
-            split = PIECES[unit]()
+            split = SPLITS[unit]()
             for part in _parts([row[side] for row in rows]):
                 pieces = split(tf.constant(part))
                 counts.update(piece.decode() for piece in pieces.flat_values.numpy())
@@ -402,7 +402,7 @@ class EncoderDecoder(Task):
         Returns:
             `loss` in nats a piece, the end of a text counted as one, of all texts that are not
             refused for `text_pattern`; `exact_match`, the share of texts written as expected, 0 to
-            1; and `bleu`, 0 to 100, if sacrebleu is installed, see `kerasrnn.zoo.pair_scores`.
+            1; and `bleu`, 0 to 100, if sacrebleu is installed, see `kerasrnn.zoo.scores`.
 
         Raises:
             ValueError: if there are no pairs, or something else than texts is among them.

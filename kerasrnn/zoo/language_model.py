@@ -15,13 +15,13 @@ import tensorflow as tf
 from keras import ops
 
 from kerasrnn.cells import CELLS
+from kerasrnn.networks.language import LanguageNetwork
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import texts_of, valid
 from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts
 from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
 from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
-from kerasrnn.zoo.language_network import LanguageNetwork
 from kerasrnn.zoo.task import (
     Task,
     check_between,

@@ -14,9 +14,9 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import MemoryExamples
 from kerasrnn.data.errors import check_numbers
+from kerasrnn.networks.memory import ANSWERS, PADDING_ID, READS, MemoryNetwork
 from kerasrnn.serving import Signature
-from kerasrnn.zoo.batching import EpochBatches
-from kerasrnn.zoo.memory_network import ANSWERS, PADDING_ID, READS, MemoryNetwork
+from kerasrnn.zoo.batches import EpochBatches
 from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
 
 # When Hochreiter & Schmidhuber (1997) call an answer right: a number within 0.04, and a label if

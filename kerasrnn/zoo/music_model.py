@@ -13,12 +13,12 @@ from keras import ops
 from kerasrnn.cells import CELLS
 from kerasrnn.data import DataError, check_roll
 from kerasrnn.data.errors import shown
+from kerasrnn.networks.music import KEYS, OUTPUTS, MusicNetwork, chord_nll
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import items_of
 from kerasrnn.zoo.generation import random_numbers
 from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
-from kerasrnn.zoo.music_network import KEYS, OUTPUTS, MusicNetwork, chord_nll
 from kerasrnn.zoo.task import (
     Task,
     check_between,

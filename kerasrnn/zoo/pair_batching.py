@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from kerasrnn.zoo.batching import EpochBatches
+from kerasrnn.zoo.batches import EpochBatches
 
 # A batch for prediction is split so that it holds no more source pieces than this, with padding.
 _PIECES_PER_BATCH = 16_384

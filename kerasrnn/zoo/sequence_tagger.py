@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasrnn.cells import CELLS
 from kerasrnn.data import TaggedSentence, check_tag_forms, check_tags
+from kerasrnn.networks.heads import CRFHead, SoftmaxHead
+from kerasrnn.networks.options import Count, NotNegative, Number, OneOf, Terms, options_of
+from kerasrnn.networks.tagger import TaggerNetwork
+from kerasrnn.networks.words import PADDING_ID
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text import (
@@ -27,23 +30,25 @@ from kerasrnn.text import (
     entities_from_tags,
 )
 from kerasrnn.text.plain import items_of
-from kerasrnn.zoo.batching import EncodedSentences, batches_of
-from kerasrnn.zoo.example_task import (
-    ExampleTask,
-    input_specs,
-    int_tensors,
+from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
+from kerasrnn.zoo.inputs import (
+    WordFeatures,
+    class_number,
     joined_probabilities,
+    padded_words,
     plain,
+    rows_of,
     set_rows,
     tokenize,
-    trimmed,
+    traced,
+    weights_by_class,
 )
-from kerasrnn.zoo.tag_heads import CRFHead, SoftmaxHead
-from kerasrnn.zoo.tagger_network import PADDING_ID, SPELLINGS, TaggerNetwork
-from kerasrnn.zoo.tagging_scores import tagging_scores
-from kerasrnn.zoo.task import check_between, check_choice, check_positive
+from kerasrnn.zoo.scores import tagging_scores
+from kerasrnn.zoo.task import Task
 
 SCHEMES = ("BIO", "BIOES", "IO", "none")
+# A loop goes over the subwords of a word, and no weights bound it. No word has more of them.
+_SUBWORDS = Number("from 1 to 1,000", lambda number: 1 <= number <= 1000)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class TaggedToken:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class SequenceTagger(ExampleTask):
+class SequenceTagger(Task):
     """Tags the words of a text: entities, parts of speech, slots; if asked, the text as a whole.
 
     It takes raw text or lists of words, in `fit`, `predict`, `evaluate` and in what it exports. Its
@@ -77,14 +82,30 @@ class SequenceTagger(ExampleTask):
     The answer for a text depends on no other text: neither the size of a batch nor its padding
     changes it.
 
+    It is trained (`fit`) and measured (`evaluate`) on
+
+    - `TaggedSentence` objects; or lists of words, with lists of tags, names or their numbers in
+      `inventory.tags`, as `y`; a tagger with labels takes a pair `(tags, labels)` as `y`;
+    - a `tf.data.Dataset` of dicts of `tokens`, `tags` and, for a tagger with labels, `label`.
+
+    `fit` also takes `soft_targets`: how probable each tag is to be, such as a larger model says,
+    for each sentence `(words, tags)`, in the order of `inventory.tags`. They are learned in place
+    of the tags, by cross-entropy (knowledge distillation, Hinton et al. 2015). `class_weight` is by
+    tag: it weighs the loss of each word, or with a conditional random field that of each sentence,
+    by the mean over its words.
+
+    `evaluate` returns `loss` in nats a word; `precision`, `recall` and `f1` of whole entities, or
+    of single words under the scheme `none`; `accuracy` of single tags; `types`: for each label its
+    `precision`, `recall`, `f1` and `support`; and `label_accuracy` for a tagger with labels.
+
     Args:
         words: the known words, the most frequent first. They must be in the form that `lowercase`
             and `normalize_digits` give them.
         tags: the tags, in any order.
         characters: the known characters. None or none at all means no spelling.
         labels: the labels of whole sentences, such as intents, for a second head; or None.
-        pieces: pieces of words, for a vector of each word, known or not, that is the mean of those
-            of its pieces; see `kerasrnn.text.SubwordIds` and `set_piece_vectors`. None for none.
+        subwords: parts of words, for a vector of each word, known or not, that is the mean of those
+            of its parts; see `kerasrnn.text.SubwordIds` and `set_subword_vectors`. None for none.
         scheme: what tags mean: `BIO`, `BIOES` and `IO` mark entities, `none` stands for any other
             tags, such as parts of speech.
         crf: whether tags are chosen together by a conditional random field, else by a softmax.
@@ -94,28 +115,14 @@ class SequenceTagger(ExampleTask):
             or others, than those of the training. It is the cost of a miss in the softmax-margin
             loss of Mohit et al. (2012), "Recall-Oriented Learning of Named Entities in Arabic
             Wikipedia". Predictions do not use it.
-        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
-        units: the length of the recurrent state, for each direction.
-        depth: how many recurrent layers.
-        bidirectional: whether the sentence is read from both ends.
-        word_dimension: the length of a word's embedding.
-        train_words: whether embeddings of words and pieces are trained; see `set_word_vectors`.
-        spelling: how a word's characters become a vector: `cnn`, `rnn` or `none`.
-        character_dimension: the length of a character's embedding.
-        character_units: the length of the vector of a word's spelling.
-        character_width: how many characters a filter of the convolution sees.
         max_word_length: how many characters of a word are read; a longer one loses its middle.
         capitals: whether a vector says how a word is capitalised; see `kerasrnn.text.Capitals`.
-        piece_dimension: the length of a piece's embedding.
-        max_pieces: how many pieces of a word are read.
-        word_dropout: the share of words taken for unknown in training.
-        dropout: the share of components dropped before and behind the recurrent layers.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for a sentence.
-        layer_dropout: the share of components dropped between the recurrent layers.
+        max_subwords: how many subwords of a word are read.
         lowercase: whether words are looked up in small letters. Spelling always sees the case.
         normalize_digits: whether all digits of a word are looked up as 0.
         split_contractions: whether raw text is split as in the Penn Treebank: `do` `n't`.
-        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+        **kwargs: the options of the network, such as `cell`, `units` and `dropout`: see
+            `TaggerNetwork`; and `name`, `dtype` and `trainable`, as for `keras.Model`.
 
     Raises:
         ValueError: if an argument has a value that is not allowed; the message names it.
@@ -128,100 +135,35 @@ class SequenceTagger(ExampleTask):
     [[Entity(text='France', label='LOC', start=13, end=19)]]
     """
 
-    vocabulary_arguments = ("words", "tags", "characters", "labels", "pieces")
+    network_class = TaggerNetwork
 
     def __init__(
         self,
-        words: Sequence[str],
-        tags: Sequence[str],
-        characters: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        pieces: Sequence[str] | None = None,
+        words: Terms,
+        tags: Terms,
+        characters: Terms | None = None,
+        labels: Terms | None = None,
+        subwords: Terms | None = None,
         *,
-        scheme: str = "BIO",
+        scheme: Annotated[str, OneOf(SCHEMES)] = "BIO",
         crf: bool = True,
         constrained: bool = True,
-        recall_margin: float = 0.0,
-        cell: str = "lstm",
-        units: int = 100,
-        depth: int = 1,
-        bidirectional: bool = True,
-        word_dimension: int = 100,
-        train_words: bool = True,
-        spelling: str = "cnn",
-        character_dimension: int = 25,
-        character_units: int = 50,
-        character_width: int = 3,
-        max_word_length: int = 20,
+        recall_margin: NotNegative = 0.0,
+        max_word_length: Count = 20,
         capitals: bool = False,
-        piece_dimension: int = 100,
-        max_pieces: int = 6,
-        word_dropout: float = 0.0,
-        dropout: float = 0.5,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
+        max_subwords: Annotated[int, _SUBWORDS] = 6,
         lowercase: bool = True,
         normalize_digits: bool = True,
         split_contractions: bool = False,
         **kwargs: Any,
     ) -> None:
-        check_choice("scheme", scheme, SCHEMES)
-        check_choice("cell", cell, tuple(CELLS))
-        check_choice("spelling", spelling, SPELLINGS)
-        for name, value in {
-            "units": units,
-            "depth": depth,
-            "word_dimension": word_dimension,
-            "character_dimension": character_dimension,
-            "character_units": character_units,
-            "character_width": character_width,
-            "max_word_length": max_word_length,
-            "piece_dimension": piece_dimension,
-            "max_pieces": max_pieces,
-        }.items():
-            check_positive(name, value)
-        for name, share in {
-            "word_dropout": word_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-        }.items():
-            check_between(name, share, 0, 1)
-        if not isinstance(recall_margin, int | float) or not 0 <= recall_margin < float("inf"):
-            raise ValueError(f"`recall_margin` must be at least 0. Received: {recall_margin!r}")
         if recall_margin and (scheme == "none" or "O" not in tags):
             raise ValueError(
                 "`recall_margin` needs a scheme with entities, and `O` among the tags. "
                 f"Received: scheme={scheme!r}"
             )
+        options = self.network_options(kwargs)
         super().__init__(**kwargs)
-        self.settings = {
-            "scheme": scheme,
-            "crf": crf,
-            "constrained": constrained,
-            "recall_margin": recall_margin,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "bidirectional": bidirectional,
-            "word_dimension": word_dimension,
-            "train_words": train_words,
-            "spelling": spelling,
-            "character_dimension": character_dimension,
-            "character_units": character_units,
-            "character_width": character_width,
-            "max_word_length": max_word_length,
-            "capitals": capitals,
-            "piece_dimension": piece_dimension,
-            "max_pieces": max_pieces,
-            "word_dropout": word_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-            "lowercase": lowercase,
-            "normalize_digits": normalize_digits,
-            "split_contractions": split_contractions,
-        }
 
         # === Text side ===
         self.tokenizer = Tokenizer(split_contractions=split_contractions, name="tokenizer")
@@ -230,10 +172,18 @@ class SequenceTagger(ExampleTask):
         )
         self.inventory = TagInventory(tags, scheme=scheme, name="inventory")
         self.spell: CharacterIds | None = None
-        if characters and spelling != "none":
+        if characters and options["spelling"] != "none":
             self.spell = CharacterIds(characters, max_length=max_word_length, name="spell")
-        self.pieces = SubwordIds(pieces, max_pieces=max_pieces, name="pieces") if pieces else None
+        self.subwords: SubwordIds | None = None
+        if subwords:
+            self.subwords = SubwordIds(subwords, max_subwords=max_subwords, name="subwords")
         self.capitals = Capitals(name="capitals") if capitals else None
+        self.features = WordFeatures(
+            words=self.vocabulary,
+            characters=self.spell,
+            capitals=self.capitals,
+            subwords=self.subwords,
+        )
         # Labels are tags of whole sentences; they have no scheme.
         self.label_inventory: TagInventory | None = None
         if labels:
@@ -241,29 +191,12 @@ class SequenceTagger(ExampleTask):
 
         # === Network and head ===
         self.network = TaggerNetwork(
-            words=self.vocabulary.size,
+            **{name: layer.size for name, layer in self.features.layers.items()},
             tags=self.inventory.size,
-            characters=self.spell.size if self.spell else 0,
             labels=self.label_inventory.size if self.label_inventory else 0,
-            cell=cell,
-            units=units,
-            depth=depth,
-            bidirectional=bidirectional,
-            word_dimension=word_dimension,
-            train_words=train_words,
-            spelling=spelling,
-            character_dimension=character_dimension,
-            character_units=character_units,
-            character_width=character_width,
-            capitals=self.capitals.size if self.capitals else 0,
-            pieces=self.pieces.size if self.pieces else 0,
-            piece_dimension=piece_dimension,
-            word_dropout=word_dropout,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            layer_dropout=layer_dropout,
             dtype=self.dtype_policy,
             name="network",
+            **options,
         )
         self.head: CRFHead | SoftmaxHead = SoftmaxHead(name="head")
         if crf:
@@ -271,17 +204,7 @@ class SequenceTagger(ExampleTask):
             self.head = CRFHead(self.inventory.size, legal, name="head")
         self.built = True
 
-        # One graph for all sizes of batch; they are traced when first used.
-        self._tag_function = tf.function(
-            self._tag,
-            input_signature=[tf.TensorSpec((None, None), tf.string)],
-            autograph=False,
-        )
-        self._loss_function = tf.function(
-            self._summed_loss,
-            input_signature=[input_specs(self.network), tf.TensorSpec((None, None), tf.int32)],
-            autograph=False,
-        )
+        self._tag_function = traced(self._tag, tf.TensorSpec((None, None), tf.string))
 
     @classmethod
     def from_sentences(
@@ -322,8 +245,8 @@ class SequenceTagger(ExampleTask):
         if not sentences:
             raise ValueError("`sentences` must hold at least one sentence. Received none.")
         form = {
-            "lowercase": arguments.get("lowercase", True),
-            "normalize_digits": arguments.get("normalize_digits", True),
+            name: arguments.get(name, options_of(cls)[name].default)
+            for name in ("lowercase", "normalize_digits")
         }
         counts = Counter(token for sentence in sentences for token in sentence.tokens)
         limit = None if max_words is None else max_words + 2  # padding and unknown count as well
@@ -353,20 +276,20 @@ class SequenceTagger(ExampleTask):
         """
         set_rows(self.network.get_layer("word_embeddings").embeddings, matrix, found)
 
-    def set_piece_vectors(self, matrix: np.ndarray) -> None:
-        """Set the embeddings of pieces to pretrained vectors.
+    def set_subword_vectors(self, matrix: np.ndarray) -> None:
+        """Set the embeddings of subwords to pretrained vectors.
 
         Args:
-            matrix: one vector for each of `pieces.pieces`, `(pieces, piece_dimension)`. The unknown
-                piece gets their mean.
+            matrix: one vector for each of `subwords.subwords`, `(subwords, subword_dimension)`. The
+                unknown subword gets their mean.
 
         Raises:
-            ValueError: if the tagger has no pieces, or `matrix` has another shape.
+            ValueError: if the tagger has no subwords, or `matrix` has another shape.
         """
-        if self.pieces is None:
-            raise ValueError("This tagger has no pieces of words; see the argument `pieces`.")
-        embeddings = self.network.get_layer("piece_vectors").embeddings.embeddings
-        expected = (self.pieces.size - 2, embeddings.shape[1])
+        if self.subwords is None:
+            raise ValueError("This tagger has no subwords; see the argument `subwords`.")
+        embeddings = self.network.get_layer("subword_vectors").embeddings.embeddings
+        expected = (self.subwords.size - 2, embeddings.shape[1])
         if matrix.shape != expected:
             raise ValueError(f"`matrix` must have the shape {expected}. Received: {matrix.shape}")
         embeddings.assign(np.vstack([np.zeros(expected[1]), matrix.mean(axis=0), matrix]))
@@ -377,166 +300,125 @@ class SequenceTagger(ExampleTask):
         """The scores of tags and labels for ids; see `TaggerNetwork`. For text, see `predict`."""
         return self.network(inputs, training=training)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """The loss in nats a word, and in nats a sentence for the label, and regularisers."""
+    def loss_terms(self, x, y, outputs, weights=None, training=False):
+        """The loss in nats a word, and in nats a sentence for the label."""
         mask = ops.not_equal(x["words"], PADDING_ID)
-        count = ops.maximum(ops.sum(ops.cast(mask, "float32")), 1.0)
-        scores = y_pred["tags"]  # (batch, time, tags)
-        if self.settings["recall_margin"]:
+        scores = outputs["tags"]  # (batch, time, tags)
+        margin = self.settings["recall_margin"]
+        if training and margin:
             outside = self.inventory.tags.index("O")
             inside = ops.cast(ops.not_equal(y["tags"], outside), scores.dtype)[:, :, None]
             head_start = ops.one_hot(outside, self.inventory.size, dtype=scores.dtype)  # (tags,)
-            scores = scores + self.settings["recall_margin"] * inside * head_start
-        loss = self.head.loss(scores, y["tags"], mask) / count
+            scores = scores + margin * inside * head_start
+        of_words = weights[:, None] if weights is not None and weights.shape.rank == 1 else weights
+        loss = self.head.loss(scores, y["tags"], mask, of_words)
+        terms = [(loss, ops.sum(ops.cast(mask, "float32")))]
         if self.label_inventory is not None:
-            loss = loss + ops.mean(
-                ops.sparse_categorical_crossentropy(y["labels"], y_pred["labels"], from_logits=True)
+            losses = ops.sparse_categorical_crossentropy(
+                y["labels"], outputs["labels"], from_logits=True
             )
-        for regularisation in self.losses:
-            loss = loss + ops.cast(regularisation, "float32")
-        return loss
+            if weights is not None and weights.shape.rank == 1:
+                losses = losses * weights
+            terms.append((ops.sum(losses), ops.shape(losses)[0]))
+        return terms
 
-    # === Training ===
+    # === Examples ===
 
-    def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        soft_targets: Sequence[Any] | None = None,
-        batch_size: int = 32,
-        epochs: int = 10,
-        validation_data: Any = None,
-        callbacks: Sequence[keras.callbacks.Callback] | None = None,
-        verbose: str | int = "auto",
-        shuffle: bool = True,
-        seed: int | None = None,
-        initial_epoch: int = 0,
-    ) -> keras.callbacks.History:
-        """Train on sentences. Tags that the tagger does not know are refused before it begins.
+    def read(self, x: Any, y: Any = None, argument: str = "x") -> list[TaggedSentence]:
+        """Sentences from whatever they come in; see `fit`."""
+        sentences = _as_sentences(x, y, argument, self.inventory.tags)
+        if not sentences:
+            raise ValueError(f"`{argument}` must hold at least one sentence. Received none.")
+        check_tags(sentences, self.inventory.tags, argument)
+        known = self.label_inventory.tags if self.label_inventory else None
+        for number, sentence in enumerate(sentences, start=1):
+            where = f"`{argument}`, sentence {number} ({' '.join(sentence.tokens)[:60]!r})"
+            if not sentence.tokens:
+                raise ValueError(f"{where}: a sentence must have words.")
+            if known is not None and sentence.label not in known:
+                raise ValueError(
+                    f"{where}: the label {sentence.label!r} was never seen in training. "
+                    f"Expected one of {', '.join(known)}."
+                )
+        return sentences
 
-        Args:
-            x: `TaggedSentence` objects; or a `tf.data.Dataset` of dicts of `tokens`, `tags` and,
-                for a tagger with labels, `label`; or lists of words, with `y`. All of it is read
-                into memory.
-            y: lists of tags, one for each list of words in `x`; a pair of these and of the
-                sentences' labels for a tagger with labels.
-            soft_targets: how probable each tag is to be, such as a larger model says: for each
-                sentence `(words, tags)`, in the order of `inventory.tags`. These are learned in
-                place of the tags, by cross-entropy (knowledge distillation, Hinton et al. 2015).
-            batch_size: how many sentences are in a batch.
-            epochs: at which epoch to stop, counted from the first.
-            validation_data: as `x`, or a pair `(x, y)`. After each epoch its `val_loss`,
-                `val_precision`, `val_recall`, `val_f1` and `val_accuracy` are in the logs, so that
-                callbacks can watch them.
-            callbacks: Keras callbacks.
-            verbose: as in `keras.Model.fit`.
-            shuffle: whether each epoch has another order.
-            seed: decides the order of each epoch. None draws one from Keras's random seed.
-            initial_epoch: the epoch at which to go on, counted from 0.
+    def encode(
+        self, examples: list[TaggedSentence], *, soft_targets: Sequence[Any] | None = None
+    ) -> Encoded:
+        """Sentences as ids; see `fit`."""
+        splits = np.cumsum([0, *map(len, examples)])
+        tags = self.inventory.ids([tag for s in examples for tag in s.tags]).numpy()
+        if soft_targets is not None:
+            tags = self._probabilities(examples, soft_targets)
+        targets = {"tags": Ragged(splits, tags)}
+        if self.label_inventory is not None:
+            targets["labels"] = self.label_inventory.ids([s.label for s in examples]).numpy()
+        words = [token for s in examples for token in s.tokens]
+        return Encoded(self.features.columns(splits, words), targets, np.diff(splits))
 
-        Returns:
-            A Keras `History`.
+    def _probabilities(
+        self, examples: list[TaggedSentence], soft_targets: Sequence[Any]
+    ) -> np.ndarray:
+        for name in ("crf", "recall_margin"):
+            if self.settings[name]:
+                raise ValueError(
+                    "`soft_targets` are probabilities of single tags, for a tagger with "
+                    f"crf=False and recall_margin=0. This one has {name}={self.settings[name]}."
+                )
+        size = self.inventory.size
+        return joined_probabilities(soft_targets, [(len(s), size) for s in examples])
 
-        Raises:
-            ValueError: if there are no sentences, one is empty, a tag or label is unknown,
-                or `soft_targets` are no such probabilities.
+    def class_weights(self, examples: list[TaggedSentence], class_weight: Any) -> Ragged:
+        """How much each word counts by its tag."""
+        weights = weights_by_class(class_weight, self.inventory.tags)
+        tags = self.inventory.ids([tag for s in examples for tag in s.tags]).numpy()
+        return Ragged(np.cumsum([0, *map(len, examples)]), weights[tags])
 
-        Example:
+    # === Measuring ===
 
-        >>> from kerasrnn.data import TaggedSentence
-        >>> from kerasrnn.zoo import SequenceTagger
-        >>> sentences = [TaggedSentence(("In", "Paris"), ("O", "B-LOC"))]
-        >>> tagger = SequenceTagger.from_sentences(sentences, units=8)
-        >>> history = tagger.fit(sentences, epochs=2, verbose=0)
-        >>> len(history.history["loss"])
-        2
-        """
-        return super().fit(
-            x,
-            y,
-            soft_targets=soft_targets,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            verbose=verbose,
-            shuffle=shuffle,
-            seed=seed,
-            initial_epoch=initial_epoch,
-        )
+    def judge(self, x: Any, y: Any) -> dict[str, Any]:
+        """The loss of sentences, and what is answered."""
+        outputs = self.network(x, training=False)
+        ids, _ = self.head.decode(outputs["tags"], ops.not_equal(x["words"], PADDING_ID))
+        total, count = self.loss_terms(x, y, outputs)[0]
+        judged = {"loss": total, "count": count, "tags": ids}
+        if self.label_inventory is not None:
+            judged["labels"] = ops.argmax(outputs["labels"], axis=-1)
+        return judged
 
-    def evaluate(
-        self, x: Any, y: Any = None, *, batch_size: int = 64, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Measure the tagger on sentences whose tags are known.
-
-        Args:
-            x: as for `fit`.
-            y: as for `fit`.
-            batch_size: how many sentences are in a batch; it changes no figure.
-            **kwargs: what Keras passes when it validates while training.
-
-        Returns:
-            `precision`, `recall` and `f1` of whole entities, or of single words under the scheme
-            `none`; `accuracy` of single tags; `loss` in nats a word; `types`: for each
-            label its `precision`, `recall`, `f1` and `support`; and `label_accuracy` for a tagger
-            with labels.
-
-        Raises:
-            ValueError: if there are no sentences, one is empty, or a tag or label is unknown.
-
-        Example:
-
-        >>> from kerasrnn.zoo import SequenceTagger
-        >>> tagger = SequenceTagger.from_preset("ner_en_starter")
-        >>> scores = tagger.evaluate([["In", "Paris", "."]], [["O", "B-LOC", "O"]])
-        >>> scores["f1"]
-        1.0
-        """
-        return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-
-    def _measure(self, sentences: list[TaggedSentence], batch_size: int) -> dict[str, Any]:
-        answers = self._answers([list(s.tokens) for s in sentences], batch_size)
+    def measure(self, examples: list[TaggedSentence], batch_size: int) -> dict[str, Any]:
+        """The figures of sentences; see `evaluate`."""
+        encoded = self.encode(examples)
+        names = np.array(self.inventory.tags)
+        answers: list[Any] = [[] for _ in examples]
+        right = total = count = 0.0
+        for indices, judged in self.judged(encoded, batch_size):
+            total, count = total + judged["loss"], count + judged["count"]
+            for index, row in zip(indices, judged["tags"], strict=True):
+                answers[index] = names[row[: encoded.lengths[index]]].tolist()
+            if self.label_inventory is not None:
+                right += (judged["labels"] == encoded.targets["labels"][indices]).sum()
         scores = tagging_scores(
-            [sentence.tags for sentence in sentences],
-            [answer.tags for answer in answers],
+            [sentence.tags for sentence in examples],
+            answers,
             entities=self.inventory.scheme != "none",
         )
-        loss = self._mean_loss(self._encode(sentences), batch_size)
-        measured: dict[str, Any] = {"loss": loss, **scores}
+        measured: dict[str, Any] = {"loss": float(total / count), **scores}
         if self.label_inventory is not None:
-            right = [a.label == s.label for a, s in zip(answers, sentences, strict=True)]
-            measured["label_accuracy"] = sum(right) / len(right)
+            measured["label_accuracy"] = float(right / len(examples))
         return measured
-
-    def _mean_loss(self, encoded: EncodedSentences, batch_size: int) -> float:
-        total, words = 0.0, 0
-        for indices in batches_of(encoded.lengths, batch_size):
-            inputs, targets = (int_tensors(part) for part in encoded.batch(indices))
-            total += float(self._loss_function(inputs, targets["tags"]))
-            words += int(encoded.lengths[indices].sum())
-        return total / max(1, words)
-
-    def _summed_loss(self, inputs: dict[str, Any], tags: Any) -> Any:
-        scores = self.network(inputs, training=False)["tags"]
-        return self.head.loss(scores, tags, ops.not_equal(inputs["words"], PADDING_ID))
 
     # === Prediction ===
 
-    def predict(self, x: Any, *, batch_size: int = 64) -> list[list[Any]]:
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: str | int = 0
+    ) -> list[list[Any]]:
         """Tag texts.
 
         Args:
             x: a list of texts, or a list of lists of words.
             batch_size: how many texts are in a batch; it changes no answer.
+            verbose: 1 shows a progress bar.
 
         Returns:
             For each text its entities, in order, as `Entity` objects; under the scheme `none` its
@@ -557,12 +439,10 @@ class SequenceTagger(ExampleTask):
         [[Entity(text='France', label='LOC', start=4, end=5)], []]
         """
         texts, sentences = _texts_or_sentences(x)
-        if texts is None:
-            answers = self._checked_answers(sentences, batch_size)
-            spots = [[(i, i + 1) for i in range(len(words))] for words in sentences]
-        else:
+        spots = [[(i, i + 1) for i in range(len(words))] for words in sentences]
+        if texts is not None:
             sentences, spots = tokenize(self.tokenizer, texts)
-            answers = self._checked_answers(sentences, batch_size)
+        answers = self._answers(sentences, batch_size, verbose)
         found: list[list[Any]] = []
         for index, answer in enumerate(answers):
             starts = [start for start, _ in spots[index]]
@@ -587,7 +467,7 @@ class SequenceTagger(ExampleTask):
             found.append(entities)
         return found
 
-    def predict_tags(self, x: Any, *, batch_size: int = 64) -> list[list[str]]:
+    def predict_tags(self, x: Any, batch_size: int | None = None) -> list[list[str]]:
         """The tag of each word.
 
         Args:
@@ -601,12 +481,9 @@ class SequenceTagger(ExampleTask):
         Raises:
             ValueError: as for `predict`.
         """
-        texts, sentences = _texts_or_sentences(x)
-        if texts is not None:
-            sentences, _ = tokenize(self.tokenizer, texts)
-        return [list(answer.tags) for answer in self._checked_answers(sentences, batch_size)]
+        return [list(answer.tags) for answer in self._answers(self._words(x), batch_size)]
 
-    def predict_labels(self, x: Any, *, batch_size: int = 64) -> list[tuple[str, float]]:
+    def predict_labels(self, x: Any, batch_size: int | None = None) -> list[tuple[str, float]]:
         """The label of each text, such as its intent.
 
         Args:
@@ -623,23 +500,25 @@ class SequenceTagger(ExampleTask):
             raise ValueError(
                 "This tagger has no labels for whole texts; see the argument `labels`."
             )
-        texts, sentences = _texts_or_sentences(x)
-        if texts is not None:
-            sentences, _ = tokenize(self.tokenizer, texts)
-        answers = self._checked_answers(sentences, batch_size)
+        answers = self._answers(self._words(x), batch_size)
         return [(str(answer.label), answer.label_score) for answer in answers]
 
-    def _answers(self, sentences: list[list[str]], batch_size: int) -> list[_Answer]:
-        check_positive("batch_size", batch_size)
+    def _words(self, x: Any) -> list[list[str]]:
+        texts, sentences = _texts_or_sentences(x)
+        return sentences if texts is None else tokenize(self.tokenizer, texts)[0]
+
+    def _answers(
+        self, sentences: list[list[str]], batch_size: int | None, verbose: str | int = 0
+    ) -> list[_Answer]:
+        """The answers for a user: those of a model whose training has diverged are none."""
+        batch_size = self._answer_batch_size(batch_size)
+        check_finite_weights(self)  # a softmax may hide it
         lengths = np.array([len(words) for words in sentences], int)
         answers: list[_Answer] = [_Answer() for _ in sentences]
-        for indices in batches_of(lengths, batch_size):
-            time = max(1, int(lengths[indices].max()))
-            padded = [[*sentences[i], *[""] * (time - lengths[i])] for i in indices]
-            output = {
-                name: value.numpy()
-                for name, value in self._tag_function(tf.constant(padded, tf.string)).items()
-            }
+        for indices in batches_of(lengths, batch_size, verbose=verbose):
+            output = self._tag_function(padded_words([sentences[i] for i in indices]))
+            output = {name: value.numpy() for name, value in output.items()}
+            self.check_answers(output["scores"], output.get("label_score", np.zeros(0)))
             for row, index in enumerate(indices):
                 length = lengths[index]
                 answers[index] = _Answer(
@@ -650,25 +529,10 @@ class SequenceTagger(ExampleTask):
                 )
         return answers
 
-    def _checked_answers(self, sentences: list[list[str]], batch_size: int) -> list[_Answer]:
-        """The answers for a user: those of a model whose training has diverged are none."""
-        check_finite_weights(self)  # a softmax may hide it
-        answers = self._answers(sentences, batch_size)
-        scores = (score for answer in answers for score in (*answer.scores, answer.label_score))
-        self.check_answers(np.fromiter(scores, float))
-        return answers
-
     def _tag(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tags and their probabilities for words `(batch, time)`, the empty string for padding."""
-        words = self.vocabulary(tokens)
-        inputs = {"words": words}
-        if self.spell is not None:
-            inputs["characters"] = trimmed(self.spell(tokens))  # (batch, time, length)
-        if self.capitals is not None:
-            inputs["capitals"] = self.capitals(tokens)
-        if self.pieces is not None:
-            inputs["pieces"] = trimmed(self.pieces(tokens))  # (batch, time, pieces)
-        mask = tf.not_equal(words, PADDING_ID)
+        inputs = self.features(tokens)
+        mask = tf.not_equal(inputs["words"], PADDING_ID)
         outputs = self.network(inputs, training=False)
         ids, scores = self.head.decode(outputs["tags"], mask)
         found = {
@@ -733,67 +597,6 @@ class SequenceTagger(ExampleTask):
         ]
         return {"serving_default": {"text": texts}}
 
-    # === Data ===
-
-    def _checked_examples(self, x: Any, y: Any = None, argument: str = "x") -> list[TaggedSentence]:
-        sentences = _as_sentences(x, y, argument)
-        if not sentences:
-            raise ValueError(f"`{argument}` must hold at least one sentence. Received none.")
-        check_tags(sentences, self.inventory.tags, argument)
-        known = self.label_inventory.tags if self.label_inventory else None
-        for number, sentence in enumerate(sentences, start=1):
-            where = f"`{argument}`, sentence {number} ({' '.join(sentence.tokens)[:60]!r})"
-            if not sentence.tokens:
-                raise ValueError(f"{where}: a sentence must have words.")
-            if known is not None and sentence.label not in known:
-                raise ValueError(
-                    f"{where}: the label {sentence.label!r} was never seen in training. "
-                    f"Expected one of {', '.join(known)}."
-                )
-        return sentences
-
-    def _checked_probabilities(
-        self, examples: list[TaggedSentence], soft_targets: Sequence[Any]
-    ) -> np.ndarray:
-        for name in ("crf", "recall_margin"):
-            if self.settings[name]:
-                raise ValueError(
-                    "`soft_targets` are probabilities of single tags, for a tagger with "
-                    f"crf=False and recall_margin=0. This one has {name}={self.settings[name]}."
-                )
-        size = self.inventory.size
-        return joined_probabilities(soft_targets, [(len(s), size) for s in examples])
-
-    def _encode(self, sentences: list[TaggedSentence]) -> EncodedSentences:
-        flat = tf.constant([token for s in sentences for token in s.tokens], tf.string)
-        tags = [tag for s in sentences for tag in s.tags]
-        labels = None
-        if self.label_inventory is not None:
-            labels = self.label_inventory.ids([s.label for s in sentences]).numpy()
-        return EncodedSentences(
-            splits=np.cumsum([0, *(len(s.tokens) for s in sentences)]),
-            words=self.vocabulary(flat).numpy(),
-            tags=self.inventory.ids(tags).numpy(),
-            characters=None if self.spell is None else self.spell(flat).numpy(),
-            capitals=None if self.capitals is None else self.capitals(flat).numpy(),
-            pieces=None if self.pieces is None else self.pieces(flat).numpy(),
-            labels=labels,
-        )
-
-    # === Config ===
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "words": list(self.vocabulary.terms),
-            "tags": list(self.inventory.tags),
-            "characters": list(self.spell.characters) if self.spell else None,
-            "labels": list(self.label_inventory.tags) if self.label_inventory else None,
-            "pieces": list(self.pieces.pieces) if self.pieces else None,
-            **self.settings,
-        }
-
 
 @dataclass
 class _Answer:
@@ -849,10 +652,11 @@ def _texts_or_sentences(x: Any) -> tuple[list[str] | None, list[list[str]]]:
     return None, items
 
 
-def _as_sentences(x: Any, y: Any, argument: str) -> list[TaggedSentence]:
+def _as_sentences(x: Any, y: Any, argument: str, names: Sequence[str] = ()) -> list[TaggedSentence]:
+    """Sentences from whatever they come in; tags that are numbers are those of `names`."""
     if isinstance(x, tf.data.Dataset):
-        rows = x.as_numpy_iterator()
-        return [_from_row(row, argument) for row in rows]
+        rows = rows_of(x, {"tokens": 1, "tags": 1, "label": 0}, argument)
+        return [_from_row(row, argument, names) for row in rows]
     if y is None:
         items = items_of(x, argument, "sentences")
         for number, item in enumerate(items, start=1):
@@ -870,27 +674,29 @@ def _as_sentences(x: Any, y: Any, argument: str) -> list[TaggedSentence]:
             f"Received {len(x)} lists of words and {len(tags)} lists of tags."
         )
     return [
-        _sentence(plain(x[i]), plain(tags[i]), None if labels is None else labels[i], argument)
+        _sentence(x[i], tags[i], None if labels is None else labels[i], argument, names)
         for i in range(len(x))
     ]
 
 
-def _from_row(row: Any, argument: str) -> TaggedSentence:
+def _from_row(row: Any, argument: str, names: Sequence[str]) -> TaggedSentence:
     if not isinstance(row, dict) or not {"tokens", "tags"} <= set(row):
         raise ValueError(f"`{argument}` must be a dataset of dicts with `tokens` and `tags`.")
+    tokens, tags = plain(row["tokens"]), plain(row["tags"])
+    while tokens and not tokens[-1]:  # padding of a batch
+        tokens, tags = tokens[:-1], tags[: len(tokens) - 1]
     label = row.get("label")
-    return _sentence(
-        plain(row["tokens"]),
-        plain(row["tags"]),
-        None if label is None else plain(label),
-        argument,
-    )
+    return _sentence(tokens, tags, None if label is None else plain(label), argument, names)
 
 
-def _sentence(tokens: Any, tags: Any, label: Any, argument: str) -> TaggedSentence:
+def _sentence(
+    tokens: Any, tags: Any, label: Any, argument: str, names: Sequence[str]
+) -> TaggedSentence:
+    tokens, tags = plain(tokens), plain(tags)
     if not isinstance(tokens, list) or not isinstance(tags, list) or len(tokens) != len(tags):
         raise ValueError(
             f"`{argument}` must have one tag for each word. "
             f"Received {tokens!r:.100} with {tags!r:.100}"
         )
+    tags = [class_number(tag, names, f"A tag of `{argument}`") for tag in tags]
     return TaggedSentence(tuple(tokens), tuple(tags), label)

@@ -1,83 +1,163 @@
-"""What every task model has in common: presets, exports and its text side."""
+"""What every task model does: `fit`, `evaluate`, its loss, presets and exports."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
-import platform
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tomlkit
+from keras import ops
 
-from kerasrnn._version import __version__
-from kerasrnn.layers.parts import PARTS, LayerOfLayers, trainable_config
+from kerasrnn.networks.options import COUNT, SHARE, Configured, OneOf
 from kerasrnn.serving.finite import check_finite_weights
-from kerasrnn.text.term_files import read_terms, write_terms
-from kerasrnn.zoo.files import replacing_folder, reserve
-from kerasrnn.zoo.preset_arguments import (
-    KERAS_ARGUMENTS,
-    check_arguments,
-    check_overrides,
-    constructor_arguments,
+from kerasrnn.zoo.batches import (
+    Encoded,
+    EpochBatches,
+    ExampleBatches,
+    Ragged,
+    Source,
+    batches_of,
+    first_rows,
+    order_seed,
 )
-from kerasrnn.zoo.presets import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    keep_other_files,
-    preset_file,
-    preset_target,
-    read_config,
-    resolve_preset,
-)
-from kerasrnn.zoo.weight_files import WEIGHTS_DTYPES, copy_weights
-from kerasrnn.zoo.weight_reader import opened_weights
-
-# What HDF5 adds to a weight, with the groups in which it lies, at most.
-_HDF5_BYTES = 16_000
+from kerasrnn.zoo.inputs import traced
+from kerasrnn.zoo.presets import loading
+from kerasrnn.zoo.presets.places import CONFIG_FILE, read_config, resolve_preset
 
 
-class Task(LayerOfLayers, keras.Model):
+class Task(Configured, keras.Model):
     """A model of the zoo: a network, its head and its text side in one object.
 
     A task takes raw inputs (text, a piano roll) everywhere: in `fit`, `predict`, `evaluate` and
     in the SavedModel that `export` writes. A subclass
 
-    - passes each constructor argument to an attribute and returns it from `get_config`;
-    - makes all of its weights in the constructor, so that a preset's weights can be loaded;
-    - names the arguments that are lists of terms in `vocabulary_arguments`: they become text files
-      of a preset;
-    - sets `input_dtype` and returns its signatures and sample requests from `signatures` and
-      `samples`, which `export` needs.
+    - makes all of its weights in the constructor, so that a preset's weights can be loaded, and
+      annotates its arguments with what they may be (see `kerasrnn.networks.options`); those that
+      are lists of terms become text files of a preset;
+    - reads examples (`read`), makes numbers of them (`encode`), says what the loss is
+      (`loss_terms`) and measures (`measure`): the rest of `fit` and `evaluate` is here;
+    - has a `predict` of its own, and returns its signatures and sample requests from `signatures`
+      and `samples`, which `export` needs.
 
     Args:
-        **kwargs: Passed to `keras.Model`: `name`, `dtype` (a precision policy), `trainable`.
+        **kwargs: `name`, `dtype` (a precision policy) and `trainable`, as for `keras.Model`.
     """
 
-    vocabulary_arguments: ClassVar[tuple[str, ...]] = ()
     input_dtype: ClassVar[str] = "string"
-    settings: dict[str, Any]
+    # How many examples are in a batch where nobody says it: in `fit`, and where nothing is learnt.
+    batch_size: ClassVar[int] = 32
+    answer_batch_size: ClassVar[int] = 64
+    # Whether `jit_compile="auto"` turns XLA on.
+    _compiles_by_itself: ClassVar[bool] = False
+    # Why XLA cannot compile a training step; empty where it can.
+    _not_compiled: ClassVar[str] = ""
     _classes: ClassVar[dict[str, type[Task]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Inside of what `LayerOfLayers` puts around it, which looks for itself in the class.
-        if "__init__" in cls.__dict__:
-            cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)
         Task._classes[cls.__name__] = cls
 
-    # === Training ===
+    # === What a task defines ===
+
+    def read(self, x: Any, y: Any, argument: str) -> Any:
+        """The examples that somebody gives, checked, in memory: a sequence that can be sliced.
+
+        Args:
+            x: the inputs, in any form that `fit` takes.
+            y: the targets, or None.
+            argument: what an error calls them: `x` or `validation_data`.
+
+        Raises:
+            ValueError: if they are no examples for this model.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `read`.")
+
+    def encode(self, examples: Any, **options: Any) -> Encoded:
+        """Examples as numbers.
+
+        Args:
+            examples: what `read` returned.
+            **options: arguments of `fit` that this task has beside those of Keras.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `encode`.")
+
+    def batches(self, examples: Any, batch_size: int, weights: Any, **options: Any) -> Source:
+        """What `fit` takes its batches from.
+
+        Args:
+            examples: what `read` returned.
+            batch_size: how many of them are in a batch.
+            weights: how much each counts; see `Encoded`. None for alike.
+            **options: arguments of `fit` that this task has beside those of Keras.
+        """
+        encoded = self.encode(examples, **options)
+        return ExampleBatches(encoded.weighted(weights), batch_size)
+
+    def loss_terms(
+        self, x: Any, y: Any, outputs: Any, weights: Any = None, training: bool = False
+    ) -> list[tuple[Any, Any]]:
+        """What the loss is made of: the sum of means.
+
+        Args:
+            x: the network's inputs.
+            y: the targets.
+            outputs: what `call` returned.
+            weights: how much each example, or each of its steps, counts; None for alike.
+            training: whether the loss is for training, as opposed to measuring.
+
+        Returns:
+            For each mean a sum, and the number of what was summed up.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `loss_terms`.")
+
+    def measure(self, examples: Any, batch_size: int, **options: Any) -> dict[str, Any]:
+        """The figures of some examples: what `evaluate` returns.
+
+        Args:
+            examples: what `read` returned.
+            batch_size: how many of them are in a batch.
+            **options: arguments of `evaluate` that this task has beside those of Keras.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `measure`.")
+
+    def validate(self, examples: Any, batch_size: int, **options: Any) -> dict[str, Any]:
+        """The figures of validation data: those of `measure`, unless that takes too long.
+
+        Args:
+            examples: what `read` returned.
+            batch_size: how many of them are in a batch.
+            **options: those of `fit` that are none of Keras's.
+        """
+        return self.measure(examples, batch_size)
+
+    def split(self, examples: Any, share: float) -> tuple[Any, Any]:
+        """The first examples, and the last ones to validate with.
+
+        Args:
+            examples: what `read` returned.
+            share: how many of them are the last, from 0 to 1.
+        """
+        cut = int(len(examples) * (1 - share))
+        return examples[:cut], examples[cut:]
+
+    def class_weights(self, examples: Any, class_weight: Mapping[Any, float]) -> Any:
+        """How much each example, or each of its steps, counts by its class; see `Encoded`."""
+        raise ValueError(
+            f"`class_weight` is for models that choose among classes. {type(self).__name__} does "
+            "not; weigh examples by `sample_weight`."
+        )
+
+    # === Compiling ===
 
     def compile(
         self, optimizer: Any = "adam", *, jit_compile: bool | str = "auto", **kwargs: Any
     ) -> None:
-        """Set the optimizer. The loss is the task's own.
+        """Set the optimizer. The loss is the task's own, and so are the figures it is measured by.
 
         Args:
             optimizer: A Keras optimizer or its name.
@@ -85,15 +165,18 @@ class Task(LayerOfLayers, keras.Model):
                 it is done where it is asked for, also with deterministic ops. `"auto"` leaves it
                 off, for the length of a batch changes from step to step, and XLA compiles anew for
                 each length; a `MemoryModel`, whose sequences have one length, turns it on.
-            **kwargs: Passed to `keras.Model.compile`, except `loss`, which is refused.
+            **kwargs: Passed to `keras.Model.compile`, except what a task has of its own: `loss`,
+                `loss_weights`, `metrics` and `weighted_metrics` are refused.
 
         Raises:
-            TypeError: if `loss` is given.
+            TypeError: if a loss or metrics are given.
             ValueError: if `jit_compile` is none of these, or asks for XLA where there is none: with
                 `run_eagerly`, and of a `MusicModel`.
         """
-        if kwargs.get("loss") is not None:
-            raise TypeError(f"{type(self).__name__} has its own loss; `loss` cannot be set.")
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                own = "loss" if "loss" in name else "figures: see `evaluate`"
+                raise TypeError(f"{type(self).__name__} has its own {own}; `{name}` cannot be set.")
         if jit_compile not in (True, False, "auto"):
             raise ValueError(
                 f"`jit_compile` must be True, False or 'auto'. Received: {jit_compile!r}"
@@ -104,11 +187,6 @@ class Task(LayerOfLayers, keras.Model):
             reason = self._not_compiled or "`run_eagerly=True` compiles nothing."
             raise ValueError(f"`jit_compile=True` cannot be: {reason}")
         super().compile(optimizer=optimizer, jit_compile=bool(jit_compile), **kwargs)
-
-    # Whether `jit_compile="auto"` turns XLA on.
-    _compiles_by_itself: ClassVar[bool] = False
-    # Why XLA cannot compile a training step; empty where it can.
-    _not_compiled: ClassVar[str] = ""
 
     @property
     def jit_compile(self) -> bool:
@@ -135,6 +213,162 @@ class Task(LayerOfLayers, keras.Model):
         self.compile(optimizer, jit_compile=config["jit_compile"])
         self.optimizer.build(self.trainable_variables)
 
+    # === Training ===
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[Any, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        *,
+        seed: int | None = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        """Train, as `keras.Model.fit` does, on raw examples. The class says which it takes.
+
+        Bad data is refused before the training begins. All of it is read into memory.
+
+        Args:
+            x: the examples, or their inputs: a list, an array, or a `tf.data.Dataset` of single
+                rows or of batches.
+            y: the targets, unless `x` holds them.
+            batch_size: how many examples are in a batch; None for the class's own number.
+            epochs: at which epoch to stop, counted from the first.
+            verbose: as in `keras.Model.fit`.
+            callbacks: Keras callbacks. What is measured on validation data is in the logs.
+            validation_split: the share of the examples, the last of them, that is held out to
+                validate with, from 0 to 1.
+            validation_data: as `x`, or a pair `(x, y)`. After an epoch the figures of `evaluate`
+                are in its logs, with `val_` before their names.
+            shuffle: whether each epoch has another order.
+            class_weight: how much each class counts in the loss, by its name or number; 1 for those
+                that are not named. For models that choose among classes.
+            sample_weight: how much each example counts in the loss, `(examples,)`.
+            initial_epoch: the epoch at which to go on, counted from 0.
+            steps_per_epoch: how many batches an epoch has; None for all examples. The next epoch
+                goes on behind them.
+            validation_steps: how many batches are validated with; None for all.
+            validation_batch_size: how many examples are in these; it changes no figure.
+            validation_freq: after how many epochs to validate, or a list of the epochs, counted
+                from 1.
+            seed: decides the order of each epoch. None draws one from Keras's random seed.
+            **options: what only this class takes.
+
+        Returns:
+            A Keras `History`.
+
+        Raises:
+            ValueError: if there are no examples, or they are none for this model.
+            TypeError: if an option is unknown.
+            RuntimeError: inside of a `tf.distribute` strategy with several replicas.
+        """
+        self._check_strategy()
+        self._check_options(options)
+        for name, number in {
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "steps_per_epoch": steps_per_epoch,
+            "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size,
+        }.items():
+            if number is not None:
+                COUNT.check(name, number, int)
+        SHARE.check("validation_split", validation_split, float)
+        batch_size = batch_size or self.batch_size
+        examples = self.read(x, y, "x")
+        weights = self._weights(examples, class_weight, sample_weight)
+        validation = None
+        if validation_data is not None:
+            paired = isinstance(validation_data, tuple)
+            val_x, val_y = (*validation_data, None)[:2] if paired else (validation_data, None)
+            validation = self.read(val_x, val_y, "validation_data")
+        elif validation_split:
+            examples, validation = self.split(examples, validation_split)
+            if not len(examples) or not len(validation):
+                raise ValueError(
+                    "`validation_split` must leave examples on either side. "
+                    f"Received: {validation_split} of {len(examples) + len(validation)} examples"
+                )
+            weights = None if weights is None else first_rows(weights, len(examples))
+        batches = EpochBatches(
+            self.batches(examples, batch_size, weights, **options),
+            order_seed(seed, shuffle),
+            steps_per_epoch,
+        )
+        own: list[keras.callbacks.Callback] = [batches]
+        if validation is not None:
+            size = validation_batch_size or self.answer_batch_size
+            if validation_steps:
+                validation = validation[: validation_steps * size]
+            own.append(_Validation(validation, size, validation_freq, options))
+        if not self.compiled:
+            self.compile()
+        # Variables that are made while a step is traced make TensorFlow trace it twice.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().fit(
+            batches.dataset(),
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            verbose=verbose,
+            callbacks=[*own, *(callbacks or [])],
+            shuffle=False,
+        )
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise a TypeError for a keyword of `fit` that neither Keras nor the task has."""
+        known: dict[str, Any] = {}
+        for function in (self.batches, self.encode):
+            known |= inspect.signature(function).parameters
+        named = [n for n, p in known.items() if p.kind is p.KEYWORD_ONLY]
+        for name in options:
+            if name not in named:
+                more = f" Beside those of Keras it has {', '.join(named)}." if named else ""
+                raise TypeError(f"fit() of {type(self).__name__} has no argument {name!r}.{more}")
+
+    def _weights(self, examples: Any, class_weight: Any, sample_weight: Any) -> Any:
+        """How much each example, or each of its steps, counts; None for alike."""
+        weights = None
+        if class_weight is not None:
+            weights = self.class_weights(examples, class_weight)
+        if sample_weight is None:
+            return weights
+        given = np.asarray(sample_weight, np.float32)
+        if given.shape != (len(examples),) or not (np.isfinite(given) & (given >= 0)).all():
+            raise ValueError(
+                "`sample_weight` must hold a number, at least 0, for each of the "
+                f"{len(examples)} examples. Received an array of the shape {given.shape}."
+            )
+        if isinstance(weights, Ragged):
+            return Ragged(weights.splits, weights.values * np.repeat(given, weights.lengths))
+        return given if weights is None else given * weights
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss in nats, or as the class says, and regularisers."""
+        terms = self.loss_terms(x, y, y_pred, sample_weight, training)
+        means = [total / ops.maximum(ops.cast(count, "float32"), 1.0) for total, count in terms]
+        return sum([*means, *(ops.cast(each, "float32") for each in self.losses)])
+
     def make_train_function(self, force: bool = False) -> Any:
         """What `fit` and `train_on_batch` call first."""
         self._check_strategy()
@@ -160,53 +394,93 @@ class Task(LayerOfLayers, keras.Model):
                     "Make the model and train it outside of the strategy's scope."
                 )
 
-    _validation: Any = None
+    # === Measuring ===
 
-    def _fit(
-        self, dataset: Any, *, validation: Any, sample: Callable[[Any], Any], **options: Any
-    ) -> keras.callbacks.History:
-        """`keras.Model.fit`, and after each epoch what `evaluate` says of `validation` in the logs.
-
-        Args:
-            dataset: batches, in their own order.
-            validation: what `evaluate` finds in `_validation` when Keras calls it; None for none.
-            sample: makes a dataset of it for Keras, which wants one to validate with but sees no
-                more of it than that it is there.
-            **options: passed on.
-        """
-        self._check_strategy()
-        if not self.compiled:
-            self.compile()
-        # Variables that are made while a step is traced make TensorFlow trace it twice.
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        self._validation = validation
-        try:
-            return keras.Model.fit(
-                self,
-                dataset,
-                validation_data=None if validation is None else sample(validation),
-                shuffle=False,
-                **options,
-            )
-        finally:
-            self._validation = None
-
-    def _is_validating(self, keywords: Mapping[str, Any]) -> bool:
-        """Whether Keras calls `evaluate`, to validate while training, and not a user.
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = 0,
+        *,
+        steps: int | None = None,
+        return_dict: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Measure the model on examples whose answers are known.
 
         Args:
-            keywords: what `evaluate` got besides its own arguments.
+            x: as for `fit`.
+            y: as for `fit`.
+            batch_size: how many examples are in a batch; it changes no figure.
+            verbose: 1 prints the figures.
+            steps: how many batches are measured; None for all.
+            return_dict: whether to return a dict, else a list of the numbers in it, the loss first.
+            **options: what only this class takes.
+
+        Returns:
+            The figures by name; the class says which.
 
         Raises:
-            TypeError: if a user gives a keyword that it does not know.
+            ValueError: if there are no examples, or they are none for this model.
         """
-        if keywords.get("_use_cached_eval_dataset") and self._validation is not None:
-            return True
-        unknown = sorted(set(keywords) - {"verbose", "return_dict"})
-        if unknown:
-            raise TypeError(f"evaluate() has no argument {unknown[0]!r}.")
-        return False
+        batch_size = self._answer_batch_size(batch_size)
+        examples = self.read(x, y, "x")
+        if steps is not None:
+            COUNT.check("steps", steps, int)
+            examples = examples[: steps * batch_size]
+        figures = self.measure(examples, batch_size, **options)
+        numbers = numbers_of(figures)
+        if verbose and verbose != "auto":
+            print("  ".join(f"{name}: {value:.4f}" for name, value in numbers.items()))
+        return figures if return_dict else list(numbers.values())
+
+    def judge(self, x: Any, y: Any) -> dict[str, Any]:
+        """What `measure` needs to know of a batch, in a graph.
+
+        Args:
+            x: the network's inputs.
+            y: the targets.
+
+        Returns:
+            `loss`, a sum, and `count`, over how many it goes, the first of `loss_terms`; and what
+            else a class measures.
+        """
+        total, count = self.loss_terms(x, y, self(x, training=False))[0]
+        return {"loss": total, "count": count}
+
+    def judged(self, encoded: Encoded, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
+        """The indices of the examples of each batch, and what `judge` says of them, as arrays."""
+        if self._judge_function is None:
+            self._judge_function = traced(self.judge, *encoded.signature)
+        for indices in batches_of(encoded.lengths, batch_size):
+            judged = self._judge_function(*encoded.batch(indices))
+            yield indices, {name: value.numpy() for name, value in judged.items()}
+
+    _judge_function: Any = None
+
+    def _answer_batch_size(self, batch_size: int | None) -> int:
+        if batch_size is None:
+            return self.answer_batch_size
+        COUNT.check("batch_size", batch_size, int)
+        return int(batch_size)
+
+    def check_answers(self, *answers: np.ndarray) -> None:
+        """Raise a ValueError that says why, if some numbers that the model answers are not finite.
+
+        Args:
+            *answers: floats of any shape.
+
+        Raises:
+            ValueError: if one is NaN or infinite. It names the weight that is not finite, if any.
+        """
+        if not all(np.isfinite(numbers).all() for numbers in answers):
+            check_finite_weights(self)
+            raise ValueError(
+                f"{type(self).__name__} answers with numbers that are not finite. Its weights are, "
+                "but the largest are too large: training has diverged. Train it again with a "
+                "smaller learning rate."
+            )
 
     # === Presets ===
 
@@ -244,46 +518,7 @@ class Task(LayerOfLayers, keras.Model):
         """
         folder = resolve_preset(preset)
         config = read_config(folder)
-        task_class = cls._preset_class(config["class"], folder)
-        arguments = dict(config["arguments"])
-        check_arguments(task_class, arguments, folder / CONFIG_FILE)
-        known = constructor_arguments(task_class)
-        for name in overrides:
-            if name not in known:
-                raise ValueError(
-                    f"unknown setting {name!r} for {task_class.__name__}. "
-                    f"Expected one of {', '.join(sorted(known))}."
-                )
-        with opened_weights(preset_file(folder, WEIGHTS_FILE)) as weights:
-            for name, file in config["vocabulary"].items():
-                if name not in task_class.vocabulary_arguments:
-                    raise ValueError(
-                        f"{folder / CONFIG_FILE}: unknown vocabulary {name!r}. "
-                        f"Expected one of {', '.join(task_class.vocabulary_arguments)}."
-                    )
-                arguments[name] = read_terms(preset_file(folder, file), most=weights.longest)
-            check_overrides(task_class, arguments, overrides, folder)
-            if "trainable" not in overrides:
-                arguments |= config["trainable"]
-            # The terms of overrides are those of the preset, perhaps as a tuple or an array.
-            terms = task_class.vocabulary_arguments
-            arguments |= {name: overrides[name] for name in overrides if name not in terms}
-            # Each layer is made before the first of them has weights, which are counted.
-            depth = arguments.get("depth", 1)
-            if isinstance(depth, int) and depth > len(weights.arrays):
-                raise ValueError(
-                    f"{folder / CONFIG_FILE}: `depth` is {depth}, and {WEIGHTS_FILE} has "
-                    f"{len(weights.arrays)} weights, which are fewer than one for each layer."
-                )
-            with weights.only_their_size():
-                try:
-                    task = task_class(**arguments)
-                except (TypeError, ValueError) as error:  # also an argument that is missing
-                    if overrides or CONFIG_FILE in str(error):
-                        raise
-                    raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
-            weights.load_into(task)
-        return task
+        return loading.load(folder, config, cls._preset_class(config["class"], folder), overrides)
 
     @classmethod
     def _preset_class(cls, name: str, folder: Path) -> type[Task]:
@@ -339,77 +574,7 @@ class Task(LayerOfLayers, keras.Model):
         >>> sorted(path.name for path in folder.iterdir())
         ['config.toml', 'model.weights.h5', 'vocabulary']
         """
-        if weights_dtype not in WEIGHTS_DTYPES:
-            raise ValueError(
-                f"`weights_dtype` must be one of {', '.join(WEIGHTS_DTYPES)}. "
-                f"Received: {weights_dtype!r}"
-            )
-        check_finite_weights(self)
-        target = preset_target(folder, Task._classes)
-        with replacing_folder(target) as temporary:
-            self._write_config(temporary, extra or {})
-            size = sum(_HDF5_BYTES + 4 * int(np.prod(weight.shape)) for weight in self.weights)
-            reserve(temporary, 2 * size)  # the full file, and the one of `weights_dtype`
-            full = temporary / ("full." + WEIGHTS_FILE)
-            self.save_weights(full)
-            copy_weights(full, temporary / WEIGHTS_FILE, weights_dtype)
-            full.unlink()
-            if (target / CONFIG_FILE).is_file():
-                keep_other_files(target, temporary)
-        return Path(folder)
-
-    def _write_config(self, folder: Path, extra: Mapping[str, Any]) -> None:
-        arguments = self.arguments()
-        vocabulary = {}
-        for name in self.vocabulary_arguments:
-            terms = arguments.pop(name)
-            if terms is None:
-                continue
-            vocabulary[name] = f"vocabulary/{name}.txt"
-            (folder / "vocabulary").mkdir(exist_ok=True)
-            write_terms(folder / vocabulary[name], terms)
-        # TOML has no null: an argument that is None is left out and takes its default, None.
-        config = {
-            "class": type(self).__name__,
-            "arguments": {name: value for name, value in arguments.items() if value is not None},
-            "vocabulary": vocabulary,
-            "input": {"dtype": self.input_dtype},
-            **({"trainable": frozen} if (frozen := trainable_config(self)) else {}),
-            "versions": versions(),
-            **extra,
-        }
-        (folder / CONFIG_FILE).write_text(tomlkit.dumps(config), encoding="utf-8")
-        # What could not be read back fails here, not for the user.
-        arguments = read_config(folder)["arguments"]
-        check_arguments(type(self), arguments, folder / CONFIG_FILE)
-
-    def arguments(self) -> dict[str, Any]:
-        """The constructor arguments of this task, without those that every Keras model has.
-
-        Returns:
-            Plain numbers, strings, lists and None by name.
-        """
-        config = self.get_config()
-        return {n: config[n] for n in config if n not in (*KERAS_ARGUMENTS, PARTS)}
-
-    # === Prediction ===
-
-    def check_answers(self, *answers: np.ndarray) -> None:
-        """Raise a ValueError that says why, if some numbers that the model answers are not finite.
-
-        Args:
-            *answers: floats of any shape.
-
-        Raises:
-            ValueError: if one is NaN or infinite. It names the weight that is not finite, if any.
-        """
-        if not all(np.isfinite(numbers).all() for numbers in answers):
-            check_finite_weights(self)
-            raise ValueError(
-                f"{type(self).__name__} answers with numbers that are not finite. Its weights are, "
-                "but the largest are too large: training has diverged. Train it again with a "
-                "smaller learning rate."
-            )
+        return loading.save(self, folder, Task._classes, weights_dtype, extra or {})
 
     # === Export ===
 
@@ -434,6 +599,7 @@ class Task(LayerOfLayers, keras.Model):
         path: str | os.PathLike[str],
         version: int | None = 1,
         *,
+        format: str = "tf_saved_model",
         verify: bool = True,
         overwrite: bool = False,
     ) -> Any:
@@ -444,6 +610,7 @@ class Task(LayerOfLayers, keras.Model):
         Args:
             path: The folder of the served model.
             version: The number of the folder inside; None for the next free one.
+            format: `"tf_saved_model"`, the one there is.
             verify: Load the result through TensorFlow's C API in a fresh process and compare its
                 outputs with those of this model before it is moved into place.
             overwrite: Replace the version if it exists.
@@ -453,7 +620,7 @@ class Task(LayerOfLayers, keras.Model):
 
         Raises:
             FileExistsError: if the version exists and `overwrite` is false.
-            ValueError: if a weight is not finite.
+            ValueError: if a weight is not finite, or the format is another.
             kerasrnn.serving.VerificationError: if the SavedModel differs from this model.
 
         Example:
@@ -462,6 +629,7 @@ class Task(LayerOfLayers, keras.Model):
         >>> tagger = SequenceTagger.from_preset("ner_en_starter")
         >>> report = tagger.export("serving/tagger", version=1)  # doctest: +SKIP
         """
+        OneOf(("tf_saved_model",)).check("format", format)
         # Serving stands beside the models; a user who never exports need not load it.
         from kerasrnn.serving import export_signatures
 
@@ -476,82 +644,34 @@ class Task(LayerOfLayers, keras.Model):
         )
 
 
-def versions() -> dict[str, str]:
-    """The versions that a preset or a run was made with.
-
-    Returns:
-        Version strings by the names kerasrnn, keras, tensorflow and python.
-    """
-    return {
-        "kerasrnn": __version__,
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Raise a ValueError that names the valid choices unless `value` is one of them."""
-    if value not in choices:
-        raise ValueError(
-            f"Unknown value for `{name}`: {value!r}. Expected one of {', '.join(choices)}."
-        )
-
-
-def check_between(name: str, value: Any, low: float, high: float) -> None:
-    """Raise a ValueError unless `low` ≤ `value` < `high`. NumPy's numbers are numbers."""
-    if not isinstance(value, int | float | np.number) or not low <= value < high:
-        raise ValueError(f"`{name}` must be at least {low} and below {high}. Received: {value!r}")
-
-
-def order_seed(seed: int | None, shuffle: bool) -> int | None:
-    """The seed of the epochs' orders, drawn if there is none; None where all have one order."""
-    if not shuffle:
-        return None
-    return random.randrange(2**31) if seed is None else seed
-
-
-def seeds_of(seed: int | Sequence[int] | None, count: int, what: str) -> list[int]:
-    """A seed for each of some things that are drawn.
+class _Validation(keras.callbacks.Callback):
+    """Puts the figures of validation data into the logs of an epoch, for the callbacks behind it.
 
     Args:
-        seed: one for each, or one that is counted up from thing to thing; None draws one.
-        count: how many things.
-        what: what they are called in an error, such as `prompts`.
-
-    Returns:
-        `count` seeds.
-
-    Raises:
-        ValueError: if there is another number of seeds.
+        examples: what `Task.read` returned.
+        batch_size: how many of them are in a batch.
+        freq: after how many epochs it is done, or after which, counted from 1.
+        options: of `fit`, those that are none of Keras's.
     """
-    if seed is None:
-        seed = random.randrange(2**31)
-    if isinstance(seed, int | np.integer):
-        return [int(seed) + number for number in range(count)]
-    seeds = [int(number) for number in seed]
-    if len(seeds) != count:
-        raise ValueError(
-            f"`seed` must be one integer, or one for each of {count} {what}. Received {len(seeds)}."
-        )
-    return seeds
+
+    def __init__(
+        self, examples: Any, batch_size: int, freq: int | Sequence[int], options: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        if isinstance(freq, int):
+            COUNT.check("validation_freq", freq, int)
+        self.examples = examples
+        self.batch_size = batch_size
+        self.freq = freq
+        self.options = options
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        due = (epoch + 1) % self.freq == 0 if isinstance(self.freq, int) else epoch + 1 in self.freq
+        if due and logs is not None:
+            figures = self.model.validate(self.examples, self.batch_size, **self.options)
+            logs |= {f"val_{name}": value for name, value in numbers_of(figures).items()}
 
 
-def check_positive(name: str, value: Any) -> None:
-    """Raise a ValueError unless `value` is a positive integer. NumPy's integers are integers."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
-
-
-def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that takes NumPy's numbers and strings for Python's, which files can hold."""
-
-    def plain(value: Any) -> Any:
-        return value.item() if isinstance(value, np.generic) else value
-
-    @functools.wraps(init)
-    def plain_init(self: Any, *arguments: Any, **keywords: Any) -> None:
-        init(self, *map(plain, arguments), **{k: plain(v) for k, v in keywords.items()})
-
-    plain_init.__signature__ = inspect.signature(init)  # type: ignore[attr-defined] # Keras reads it
-    return plain_init
+def numbers_of(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Those of some figures that are single numbers, by name."""
+    return {name: value for name, value in figures.items() if isinstance(value, int | float)}

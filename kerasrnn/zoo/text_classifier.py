@@ -14,11 +14,11 @@ from keras import ops
 
 from kerasrnn.cells import CELLS
 from kerasrnn.data import LabelledText, check_labels
+from kerasrnn.networks.classifier import SPELLINGS, ClassifierNetwork, poolings
 from kerasrnn.serving import Signature
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
 from kerasrnn.text.plain import items_of, texts_of
-from kerasrnn.zoo.batching import EncodedTexts, batches_of
-from kerasrnn.zoo.classifier_network import SPELLINGS, ClassifierNetwork, poolings
+from kerasrnn.zoo.batches import EncodedTexts, batches_of
 from kerasrnn.zoo.example_task import (
     ExampleTask,
     joined_probabilities,
@@ -27,7 +27,7 @@ from kerasrnn.zoo.example_task import (
     tokenize,
     trimmed,
 )
-from kerasrnn.zoo.tagging_scores import label_scores
+from kerasrnn.zoo.scores import label_scores
 from kerasrnn.zoo.task import check_between, check_choice, check_positive
 
 UNITS_OF_TEXT = ("words", "characters")

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks import music
-from kerasrnn.zoo.music_network import OUTPUTS
+from kerasrnn.networks.music import OUTPUTS
 from tests.data.test_piano_rolls import cells
 from training import music as script
 from training.common import parse_config

@@ -426,8 +426,8 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
 
 def test_pieces_of_a_package(conll, monkeypatch, capsys):
     table = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
-    package = SimpleNamespace(read_pieces=lambda: (["ro", "##me", "li"], table))
-    monkeypatch.setattr(tagger, "PIECE_PACKAGES", {"tiny": package})
+    package = SimpleNamespace(read_subwords=lambda: (["ro", "##me", "li"], table))
+    monkeypatch.setattr(tagger, "SUBWORD_PACKAGES", {"tiny": package})
     config = tagger.TaggerConfig(data=str(conll), pieces="tiny", vector_deviation=0.5)
     data = tagger.SCRIPT.load_data(config)
     model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)

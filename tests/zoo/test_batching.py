@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrnn.zoo.batching import EncodedSentences, EncodedTexts, EpochBatches, batches_of
+from kerasrnn.zoo.batches import EncodedSentences, EncodedTexts, EpochBatches, batches_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import tensorflow as tf
 from kerasrnn.data import TextPair
 from kerasrnn.zoo import Candidate, EncoderDecoder
 from kerasrnn.zoo.pair_batching import PairBatches, batches_by_length
-from kerasrnn.zoo.pair_scores import pair_scores
+from kerasrnn.zoo.scores import pair_scores
 
 WORDS = {"one": "1", "two": "2", "three": "3", "four": "4"}
 SMALL = {"units": 8, "source_dimension": 6, "target_dimension": 4}

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from kerasrnn.data import DataError, read_piano_rolls, roll_of_chords
+from kerasrnn.networks.music import chord_nll
 from kerasrnn.zoo import MusicModel, Task
 from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds
-from kerasrnn.zoo.music_network import chord_nll
 
 SMALL = {"units": 6, "nade_units": 4, "dropout": 0.0}
 C, F, G = [48, 64, 67, 72], [53, 60, 65, 69], [43, 62, 67, 71]

@@ -123,15 +123,15 @@ def test_words_are_known_by_their_pieces(tmp_path):
     """Names that were never seen, of a piece that was: nothing else tells them from others."""
     sentences = [sentence(f"We saw {name}|LOC") for name in ("Upton", "Weston", "Norton", "Aston")]
     sentences += [sentence(f"We saw {thing}") for thing in ("upper", "western", "northern", "asks")]
-    pieces = ["we", "saw", "##ton", *"abcdefghijklmnopqrstuvwxyz"]
-    pieces += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    subwords = ["we", "saw", "##ton", *"abcdefghijklmnopqrstuvwxyz"]
+    subwords += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     keras.utils.set_random_seed(2)
     tagger = SequenceTagger(
-        ["we", "saw"], ["O", "B-LOC", "I-LOC"], pieces=pieces, piece_dimension=6, **_TINY
+        ["we", "saw"], ["O", "B-LOC", "I-LOC"], subwords=subwords, subword_dimension=6, **_TINY
     )
-    vectors = np.random.default_rng(1).normal(size=(len(pieces), 6))
-    tagger.set_piece_vectors(vectors)
-    table = tagger.network.get_layer("piece_vectors").embeddings.embeddings
+    vectors = np.random.default_rng(1).normal(size=(len(subwords), 6))
+    tagger.set_subword_vectors(vectors)
+    table = tagger.network.get_layer("subword_vectors").embeddings.embeddings
     np.testing.assert_allclose(np.array(table[2:]), vectors, atol=1e-6)
     tagger.compile(keras.optimizers.Adam(0.03))
     tagger.fit(sentences, epochs=40, batch_size=4, seed=1, verbose=0)
@@ -139,15 +139,15 @@ def test_words_are_known_by_their_pieces(tmp_path):
     found = [[entity.text for entity in entities] for entities in tagger.predict(texts)]
     assert found == [["Carlton"], [], ["boston"]]
     folder = tagger.save_to_preset(tmp_path / "preset")
-    assert (folder / "vocabulary" / "pieces.txt").read_text().splitlines() == pieces
+    assert (folder / "vocabulary" / "subwords.txt").read_text().splitlines() == subwords
     assert SequenceTagger.from_preset(folder).predict(texts) == tagger.predict(texts)
 
 
 def test_vectors_of_pieces_must_fit(small):
-    with pytest.raises(ValueError, match=r"no pieces of words; see the argument `pieces`"):
-        small().set_piece_vectors(np.zeros((2, 100)))
+    with pytest.raises(ValueError, match=r"no subwords; see the argument `subwords`"):
+        small().set_subword_vectors(np.zeros((2, 100)))
     with pytest.raises(ValueError, match=r"shape \(2, 4\). Received: \(3, 4\)"):
-        small(pieces=["a", "b"], piece_dimension=4).set_piece_vectors(np.zeros((3, 4)))
+        small(subwords=["a", "b"], subword_dimension=4).set_subword_vectors(np.zeros((3, 4)))
 
 
 def test_it_has_its_own_loss(small):
@@ -316,8 +316,8 @@ def test_a_constrained_field_gives_legal_tags_only(toy, small):
 @pytest.mark.parametrize("crf", [False, True])
 @pytest.mark.parametrize(("spelling", "capitals"), [("cnn", True), ("rnn", False)])
 def test_batch_size_and_padding_change_no_answer(toy, small, crf, spelling, capitals):
-    pieces = ["ro", "##me", "##s", "os", "is"] if capitals else None
-    tagger = small(crf=crf, spelling=spelling, capitals=capitals, pieces=pieces)
+    subwords = ["ro", "##me", "##s", "os", "is"] if capitals else None
+    tagger = small(crf=crf, spelling=spelling, capitals=capitals, subwords=subwords)
     rng = np.random.default_rng(1)
     for weight in tagger.trainable_variables:  # so large that all tags occur
         weight.assign(rng.normal(0, 0.8, weight.shape))

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasrnn.zoo.tagging_scores import tagging_scores
+from kerasrnn.zoo.scores import tagging_scores
 
 
 def slow_entities(tags: list[str]) -> set[tuple[str, int, int]]:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from kerasrnn import zoo
 from kerasrnn.data import TaggedSentence, adding, load_piano_rolls
-from kerasrnn.zoo import (
-    EncoderDecoder,
-    LanguageModel,
-    MemoryModel,
-    MusicModel,
-    SequenceTagger,
-    Task,
-    TextClassifier,
-)
+from kerasrnn.zoo import Task
 
 SENTENCES = [
     TaggedSentence(("In", "Paris", "."), ("O", "B-LOC", "O")),
@@ -32,45 +26,68 @@ def pieces() -> list[Any]:
     return [piece[:20] for piece in load_piano_rolls("builtin:counterpoint")[:5]]
 
 
-def _tagger(**arguments: Any) -> SequenceTagger:
-    small = {"units": 4, "word_dimension": 4, "crf": False, "spelling": "none"}
-    return SequenceTagger.from_sentences(SENTENCES, **{**small, **arguments})
+@dataclass(frozen=True)
+class Tiny:
+    """How to make one task, and what to train it on.
+
+    Attributes:
+        make: makes an untrained model of constructor arguments.
+        small: those arguments that keep it small.
+        data: returns what `fit` and `evaluate` take.
+        options: what else `fit` takes here.
+        figures: what `evaluate` returns.
+    """
+
+    make: Callable[..., Task]
+    small: Mapping[str, Any]
+    data: Callable[[], tuple[Any, ...]]
+    options: Mapping[str, Any]
+    figures: set[str] = field(default_factory=set)
 
 
-def _classifier(**arguments: Any) -> TextClassifier:
-    small = {"units": 4, "token_dimension": 4, "pooling": "max"}
-    return TextClassifier.from_texts(TEXTS, LABELS, **{**small, **arguments})
-
-
-def _language_model(**arguments: Any) -> LanguageModel:
-    return LanguageModel.from_texts([VERSE], **{"units": 4, "dimension": 4, **arguments})
-
-
-def _encoder_decoder(**arguments: Any) -> EncoderDecoder:
-    small = {"units": 4, "source_dimension": 4, "target_dimension": 4, "attention": "none"}
-    return EncoderDecoder.from_pairs(PAIRS, **{**small, **arguments})
-
-
-def _music_model(**arguments: Any) -> MusicModel:
-    return MusicModel(**{"units": 4, "outputs": "independent", **arguments})
-
-
-def _memory_model(**arguments: Any) -> MemoryModel:
-    return MemoryModel.from_examples(EXAMPLES, **{"units": 4, **arguments})
-
-
-# How to make one, what is passed to its `fit`, and how else.
-TASKS: dict[str, tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], dict[str, Any]]] = {
-    "SequenceTagger": (_tagger, lambda: (SENTENCES,), {"batch_size": 2}),
-    "TextClassifier": (_classifier, lambda: (TEXTS, LABELS), {"batch_size": 3}),
-    "LanguageModel": (
-        _language_model,
+TASKS: dict[str, Tiny] = {
+    "SequenceTagger": Tiny(
+        lambda **arguments: zoo.SequenceTagger.from_sentences(SENTENCES, **arguments),
+        {"units": 4, "word_dimension": 4, "crf": False, "spelling": "none"},
+        lambda: (SENTENCES,),
+        {"batch_size": 2},
+        {"loss", "precision", "recall", "f1", "accuracy", "types"},
+    ),
+    "TextClassifier": Tiny(
+        lambda **arguments: zoo.TextClassifier.from_texts(TEXTS, LABELS, **arguments),
+        {"units": 4, "token_dimension": 4, "pooling": "max"},
+        lambda: (TEXTS, LABELS),
+        {"batch_size": 3},
+        {"loss", "accuracy", "f1_macro", "types"},
+    ),
+    "LanguageModel": Tiny(
+        lambda **arguments: zoo.LanguageModel.from_texts([VERSE], **arguments),
+        {"units": 4, "dimension": 4},
         lambda: (VERSE,),
         {"batch_size": 2, "segment_length": 8},
+        {"loss", "perplexity", "bits_per_char"},
     ),
-    "EncoderDecoder": (_encoder_decoder, lambda: (PAIRS,), {"batch_size": 3}),
-    "MusicModel": (_music_model, lambda: (pieces(),), {"batch_size": 2, "chunk": 8}),
-    "MemoryModel": (_memory_model, lambda: (EXAMPLES,), {"batch_size": 3}),
+    "EncoderDecoder": Tiny(
+        lambda **arguments: zoo.EncoderDecoder.from_pairs(PAIRS, **arguments),
+        {"units": 4, "source_dimension": 4, "target_dimension": 4, "attention": "none"},
+        lambda: (PAIRS,),
+        {"batch_size": 3},
+        {"loss", "exact_match", "bleu"},
+    ),
+    "MusicModel": Tiny(
+        lambda **arguments: zoo.MusicModel(**arguments),
+        {"units": 4, "outputs": "independent"},
+        lambda: (pieces(),),
+        {"batch_size": 2, "chunk": 8},
+        {"loss", "nll"},
+    ),
+    "MemoryModel": Tiny(
+        lambda **arguments: zoo.MemoryModel.from_examples(EXAMPLES, **arguments),
+        {"units": 4},
+        lambda: (EXAMPLES,),
+        {"batch_size": 3},
+        {"loss", "mse", "solved"},
+    ),
 }
 
 
@@ -81,11 +98,11 @@ def tiny(name: str, **arguments: Any) -> tuple[Task, Callable[..., Any]]:
         name: the name of the task's class.
         **arguments: constructor arguments.
     """
-    make, data, options = TASKS[name]
-    model = make(**arguments)
-    return model, functools.partial(model.fit, *data(), verbose=0, **options)
+    task = TASKS[name]
+    model = task.make(**{**task.small, **arguments})
+    return model, functools.partial(model.fit, *task.data(), verbose=0, **task.options)
 
 
 def data_of(name: str) -> tuple[Any, ...]:
     """What `fit` and `evaluate` of a tiny task take."""
-    return TASKS[name][1]()
+    return TASKS[name].data()
