@@ -90,6 +90,27 @@ def test_every_package_is_listed():
     assert set(listed) == found | {"kerasrnn.zoo_data"}
 
 
+def test_the_package_loads_its_parts_when_they_are_asked_for():
+    program = (
+        "import sys, kerasrnn\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)\n"
+        "assert 'layers' in dir(kerasrnn) and kerasrnn.layers.LSTM(4).units == 4\n"
+        "assert kerasrnn.optimizers.LazyAdam and not hasattr(kerasrnn, 'layer')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_part_of_the_package_can_be_asked_for():
+    import kerasrnn
+
+    parts = {
+        path.stem
+        for path in PACKAGE.iterdir()
+        if not path.name.startswith(("_", "py.", "zoo_data"))
+    }
+    assert set(kerasrnn._MODULES) == parts
+
+
 def test_the_version_is_plain():
     from kerasrnn import __version__
 
