@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 BACKEND = keras.backend.backend()
-TENSORFLOW_ONLY = ("benchmarks", "data", "embeddings", "serving", "text", "training", "zoo")
+TENSORFLOW_ONLY = [
+    (name,) for name in ("benchmarks", "data", "embeddings", "serving", "text", "training", "zoo")
+]
 
 
 def pytest_report_header(config):
@@ -25,16 +27,9 @@ def pytest_report_header(config):
 
 
 def pytest_ignore_collect(collection_path: Path, config) -> bool | None:
-    """Leave the folders of TensorFlow-only packages alone on other backends.
-
-    The networks of the zoo, without their text side, are tested everywhere: `test_*network*.py`.
-    """
-    if BACKEND == "tensorflow" or collection_path.is_dir():
-        return None
-    place = collection_path.relative_to(Path(__file__).parent).parts[0]
-    if place in TENSORFLOW_ONLY and "network" not in collection_path.name:
-        return True
-    return None
+    """Leave the folders of TensorFlow-only packages alone on other backends."""
+    place = collection_path.relative_to(Path(__file__).parent).parts
+    return True if BACKEND != "tensorflow" and place[:1] in TENSORFLOW_ONLY else None
 
 
 def pytest_collection_modifyitems(config, items):

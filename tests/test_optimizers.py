@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from kerasrnn.optimizers import LazyAdam
 
+pytestmark = pytest.mark.tensorflow
+
 RATE = 0.01
 
 
