@@ -29,7 +29,7 @@ class Model(keras.Model):
         self.tokenizer = Tokenizer(split_contractions=True)
         self.vocabulary = Vocabulary(["tea", "the", "été", "0,000"], True, True)
         self.characters = CharacterIds("abcé👍", max_length=5)
-        self.pieces = SubwordIds(["te", "##a", "an", "##na", "'", "é"], max_pieces=3)
+        self.subwords = SubwordIds(["te", "##a", "an", "##na", "'", "é"], max_subwords=3)
         self.capitals = Capitals()
         self.inventory = TagInventory(["O", "B-X", "I-X"])
         self.embedding = keras.layers.Embedding(self.vocabulary.size, 3)
@@ -44,7 +44,7 @@ class Model(keras.Model):
             "ends": split["ends"].to_tensor(default_value=-1),
             "ids": ids,
             "characters": self.characters(tokens),
-            "pieces": self.pieces(tokens),
+            "subwords": self.subwords(tokens),
             "capitals": self.capitals(tokens),
             "tags": self.inventory(ids % 3),
             "terms": self.vocabulary.lookup(ids),
