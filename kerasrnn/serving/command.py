@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrnn.serving import c_api
-from kerasrnn.serving.publish import existing_versions
+from kerasrnn.serving.placing import existing_versions
 
 _EXAMPLE_TEXT = "I grew up in France."
 _EXAMPLES: dict[str, Any] = {"string": _EXAMPLE_TEXT, "bool": True}

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kerasrnn.serving import c_api
 from kerasrnn.serving.finite import check_finite_weights
-from kerasrnn.serving.publish import check_free, check_version, publish, staging
+from kerasrnn.serving.placing import check_free, check_version, move_into_place, staging
 from kerasrnn.serving.verify import (
     Case,
     VerificationError,
@@ -236,7 +236,7 @@ def export_signatures(
         raise_violations(violations)
         found = verify_savedmodel(folder, cases, tolerance=tolerance) if verify else None
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        place = publish(folder, base, version, overwrite)
+        place = move_into_place(folder, base, version, overwrite)
     return ExportReport(
         path=place,
         version=int(place.name),

@@ -127,7 +127,7 @@ def _sweep(path: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(folder: Path, path: Path, version: int | None, overwrite: bool = False) -> Path:
+def move_into_place(folder: Path, path: Path, version: int | None, overwrite: bool = False) -> Path:
     """Moves `folder` to `<path>/<version>`.
 
     Args:

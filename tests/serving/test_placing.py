@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kerasrnn.serving import publish as module
-from kerasrnn.serving.publish import (
+from kerasrnn.serving import placing as module
+from kerasrnn.serving.placing import (
     STAGING_PREFIX,
     check_free,
     check_version,
     existing_versions,
-    publish,
+    move_into_place,
     staging,
 )
 
@@ -43,9 +43,9 @@ def test_check_version_takes_numpy_integers():
     assert check_version(None) is None
 
 
-def test_publish_moves(tmp_path):
+def test_a_folder_moves_into_place(tmp_path):
     with staging(tmp_path) as work:
-        target = publish(make(work / "model", "new"), tmp_path, 3)
+        target = move_into_place(make(work / "model", "new"), tmp_path, 3)
     assert target == tmp_path / "3"
     assert list(tmp_path.iterdir()) == [target]
     assert content(target) == {"first": "new", "second": "new"}
@@ -57,7 +57,7 @@ def test_overwrite(tmp_path, monkeypatch, exchange):
         monkeypatch.setattr(module, "_exchange", lambda first, second: False)
     make(tmp_path / "1", "old")
     with staging(tmp_path) as work:
-        publish(make(work / "model", "new"), tmp_path, 1, overwrite=True)
+        move_into_place(make(work / "model", "new"), tmp_path, 1, overwrite=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "1"]
     assert content(tmp_path / "1") == {"first": "new", "second": "new"}
 
@@ -76,7 +76,7 @@ def test_overwrite_that_fails_half_way_puts_the_old_one_back(tmp_path, monkeypat
     with pytest.raises(PermissionError, match="planted"), staging(tmp_path) as work:
         folder = make(work / "model", "new")
         monkeypatch.setattr(os, "rename", failing)
-        publish(folder, tmp_path, 1, overwrite=True)
+        move_into_place(folder, tmp_path, 1, overwrite=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "1"]
     assert content(tmp_path / "1") == {"first": "old", "second": "old"}
 
@@ -84,7 +84,7 @@ def test_overwrite_that_fails_half_way_puts_the_old_one_back(tmp_path, monkeypat
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "1").write_text("not a folder")
     with pytest.raises(FileExistsError, match="Version 1 exists"), staging(tmp_path) as work:
-        publish(make(work / "model", "new"), tmp_path, 1)
+        move_into_place(make(work / "model", "new"), tmp_path, 1)
     assert (tmp_path / "1").read_text() == "not a folder"
 
 
@@ -100,13 +100,13 @@ def test_version_taken_after_the_look(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "existing_versions", late)
     with staging(tmp_path) as work:
-        assert publish(make(work / "model", "mine"), tmp_path, None) == tmp_path / "2"
+        assert move_into_place(make(work / "model", "mine"), tmp_path, None) == tmp_path / "2"
     assert content(tmp_path / "1") == {"first": "other", "second": "other"}
     looks.clear()
     (tmp_path / "1").rename(tmp_path / "old")
     monkeypatch.setattr(module, "existing_versions", late)
     with pytest.raises(FileExistsError, match="Version 1 exists"), staging(tmp_path) as work:
-        publish(make(work / "model", "mine"), tmp_path, 1)
+        move_into_place(make(work / "model", "mine"), tmp_path, 1)
 
 
 def test_many_exporters_at_once(tmp_path):
@@ -117,7 +117,7 @@ def test_many_exporters_at_once(tmp_path):
             folder = make(work / "model", str(index))
             start.wait()
             try:
-                return publish(folder, tmp_path, version)
+                return move_into_place(folder, tmp_path, version)
             except FileExistsError:
                 return None
 
@@ -158,7 +158,7 @@ def test_readers_never_see_half_a_version(tmp_path):
         watching = pool.submit(watch)
         for round_ in range(1, 100):
             with staging(base) as work:
-                publish(make(work / "model", str(round_)), base, 1, overwrite=True)
+                move_into_place(make(work / "model", str(round_)), base, 1, overwrite=True)
         done.set()
         watching.result()
     assert pairs and all(first == second for first, second in pairs)
