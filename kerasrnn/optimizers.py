@@ -22,12 +22,30 @@ class LazyAdam(keras.optimizers.Adam):
     Kingma and Ba (2015), "Adam: A Method for Stochastic Optimization", algorithm 1, for each row by
     itself, but with the number of all steps in the correction of the bias.
 
+    It goes where any Keras optimizer goes: into `compile` of any model on TensorFlow, and into a
+    `.keras` file and back. `weight_decay` and `use_ema` work on whole tables, as in Keras, and
+    undo what it saves.
+
     Args:
-        *arguments: as for `keras.optimizers.Adam`, without `amsgrad`.
-        **keywords: as for `keras.optimizers.Adam`.
+        *arguments: as for `keras.optimizers.Adam`: `learning_rate` (0.001), a number or a schedule,
+            `beta_1` (0.9), `beta_2` (0.999) and `epsilon` (1e-7). `amsgrad` must be false.
+        **keywords: the same by name, and what all Keras optimizers take, such as `clipnorm`,
+            `global_clipnorm` and `name`.
 
     Raises:
         ValueError: if `amsgrad` is asked for.
+
+    Example: a table of a thousand rows, of which a batch reads two.
+
+    >>> import keras, numpy as np
+    >>> from kerasrnn.optimizers import LazyAdam
+    >>> table = keras.layers.Embedding(1000, 4)
+    >>> model = keras.Sequential([keras.Input((2,)), table, keras.layers.Flatten()])
+    >>> model.compile(LazyAdam(0.1), "mse")
+    >>> before = table.get_weights()[0]
+    >>> loss = model.train_on_batch(np.array([[3, 7]]), np.ones((1, 8)))
+    >>> np.flatnonzero((table.get_weights()[0] != before).any(axis=1)).tolist()
+    [3, 7]
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

@@ -1,11 +1,13 @@
-"""Running means of the weights: their values, what is measured and kept, and how a run goes on."""
+"""Running means of the weights: their values, what is measured and kept, and how one goes on."""
 
 import keras
 import numpy as np
 import pytest
 
 from kerasrnn.callbacks import WeightAverages
-from training.common import RunFolder, fit_run, make_console
+from training.endings import make_console
+from training.fitting import fit_run
+from training.run_folder import RunFolder
 
 
 def linear(rate: float = 0.1) -> keras.Model:
@@ -67,19 +69,84 @@ def means_of(steps: list, first: list, decay: float) -> list:
 def test_the_means_are_those_of_all_steps(decay):
     model = linear()
     first, seen = model.get_weights(), []
-    averages = WeightAverages(model, decay)
-    for _ in range(5):
+    averages = WeightAverages(decay)
+    averages.set_model(model)
+    averages.on_train_begin()
+    for batch in range(5):
         model.set_weights([weight + 1.0 for weight in model.get_weights()])
         seen.append(model.get_weights())
-        averages.update()
+        averages.on_train_batch_end(batch)
     for mean, expected in zip(averages.means, means_of(seen, first, decay), strict=True):
         np.testing.assert_allclose(mean, expected, rtol=1e-5)
-    averages.swap()
+    averages.on_epoch_end(0)
     for found, expected in zip(model.get_weights(), means_of(seen, first, decay), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5)
-    averages.swap()
+    averages.on_epoch_begin(1)
     for found, expected in zip(model.get_weights(), seen[-1], strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+class Unsized(keras.callbacks.Callback):
+    """Hides from the callbacks behind it how many batches an epoch has."""
+
+    def set_params(self, params):
+        params["steps"] = None
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("first_seen", [False, True])
+def test_any_fit_of_keras_validates_and_saves_the_means(known, first_seen):
+    model, seen, validated, saved = linear(), [], [], []
+    first = model.get_weights()
+    averages = WeightAverages(0.9)
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: (
+            seen.append([mean.numpy() for mean in averages.means])
+            if averages.swapped
+            else seen.append(model.get_weights())
+        ),
+        on_epoch_end=lambda epoch, logs: saved.append(model.get_weights()),
+    )
+    callbacks = [watch, averages] if first_seen else [averages, watch]
+    history = model.fit(
+        *examples(),
+        batch_size=8,
+        shuffle=False,
+        epochs=3,
+        verbose=0,
+        validation_data=examples(),
+        callbacks=callbacks if known else [Unsized(), *callbacks],
+    ).history
+    plain = linear()
+    for epoch in range(3):
+        means = means_of(seen[: 3 * (epoch + 1)], first, 0.9)
+        plain.set_weights(means)
+        validated.append(plain.evaluate(*examples(), verbose=0))
+        for found, expected in zip(saved[epoch], means, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(history["val_loss"], validated, rtol=1e-4)
+    assert averages.swapped
+    for found, expected in zip(model.get_weights(), saved[-1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_second_fit_goes_on_with_the_weights():
+    models = [linear(), linear()]
+    for model, parts in zip(models, ([4], [2, 4]), strict=True):
+        averages, begin = WeightAverages(0.9), 0
+        for end in parts:
+            model.fit(
+                *examples(),
+                batch_size=8,
+                shuffle=False,
+                initial_epoch=begin,
+                epochs=end,
+                verbose=0,
+                callbacks=[averages],
+            )
+            begin = end
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_means_are_measured_and_kept_and_the_weights_trained(tmp_path):
@@ -112,11 +179,4 @@ def test_a_run_goes_on_with_its_means(tmp_path):
 
 def test_a_decay_of_one_never_moves():
     with pytest.raises(ValueError, match=r"`decay` must be at least 0 and below 1. Received: 1"):
-        WeightAverages(linear(), 1.0)
-
-
-def test_an_epoch_of_another_length_is_not_taken_for_measured(tmp_path):
-    model, folder = linear(), RunFolder(tmp_path, resume=False)
-    options = {"epochs": 1, "monitor": "val_loss", "figures": {}, "average_weights": 0.9}
-    with pytest.raises(ValueError, match="An epoch was to have 4 batches and had 3"):
-        fit_run(fit_of(model), model, folder, make_console(), steps=4, **options)
+        WeightAverages(1.0)

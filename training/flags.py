@@ -1,45 +1,51 @@
-"""Flags of the training scripts: declared with what they may be, and checked at once."""
+"""Flags of the training scripts: what they may be, whence they come, and what of them is kept.
+
+A script declares flags of data and training, as fields of a dataclass. Those of the model are the
+options of its class (`kerasrnn.networks.options`), under the same names and with the same rules:
+`with_options_of` adds them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 import difflib
+import importlib.util
+import inspect
 import math
 import re
 import sys
+import tomllib
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
+
+from kerasrnn.networks import options
+from kerasrnn.networks.options import SHARE, Number, OneOf, Option, options_of
 
 
 class UsageError(ValueError):
     """A flag, or flags together, that make no sense. Scripts print it and exit with status 2."""
 
 
-@dataclass(frozen=True)
-class Range:
-    """Which numbers a flag takes.
-
-    Attributes:
-        words: how an error says it, such as `at least 1`.
-        holds: whether a number is one of them. No number that is not finite is.
-    """
-
-    words: str
-    holds: Callable[[float], bool]
-
-
-ANY = Range("finite", lambda number: True)
-COUNT = Range("at least 1", lambda number: number >= 1)
-NOT_NEGATIVE = Range("at least 0", lambda number: number >= 0)
-POSITIVE = Range("above 0", lambda number: number > 0)
-SHARE = Range("at least 0 and below 1", lambda number: 0 <= number < 1)
+# In the words that go behind "a whole number".
+COUNT = Number("at least 1", options.COUNT.holds)
+POSITIVE = Number("above 0", lambda number: number > 0)
 # Whole numbers are below, as sizes are for TensorFlow, and what generators of random numbers take.
 _LARGEST = 2**31
-SEED = Range("at least 0 and below 2³¹", lambda number: 0 <= number < _LARGEST)
+SEED = Number("at least 0 and below 2³¹", lambda number: 0 <= number < _LARGEST)
+
+# Flags that say where a run lies or how it is started, not what it computes.
+_NOT_PART_OF_A_RUN = ("out", "resume", "evaluate_only", "tensorboard", "given")
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+# === Declaring ===
 
 
 def flag(
@@ -47,8 +53,10 @@ def flag(
     help: str,
     *,
     choices: Sequence[str] = (),
-    within: Range | None = None,
+    within: Number | None = None,
     check: Callable[[str], Any] | None = None,
+    of_new_models: bool = False,
+    shown: Any = None,
 ) -> Any:
     """A field of a configuration that becomes a flag of the command line.
 
@@ -58,12 +66,88 @@ def flag(
         choices: the values allowed; none for any.
         within: the numbers allowed; every flag that is a number has some.
         check: called with a value; a ValueError says what is wrong with it.
+        of_new_models: whether it makes no sense with `--preset`, which brings its own.
+        shown: the default as `--help` has it, if it is not `default`.
 
     Returns:
         A dataclass field.
     """
-    metadata = {"help": help, "choices": tuple(choices), "within": within, "check": check}
+    metadata = {
+        "help": help,
+        "choices": tuple(choices),
+        "within": within,
+        "check": check,
+        "of_new_models": of_new_models,
+        "shown": default if shown is None else shown,
+    }
     return dataclasses.field(default=default, metadata=metadata)
+
+
+Declared = TypeVar("Declared", bound=type)
+
+
+def with_options_of(
+    task_class: type, by_data: Collection[str] = ()
+) -> Callable[[Declared], Declared]:
+    """Gives a configuration a flag for each option of a model. It stands below `@dataclass`.
+
+    A flag that is not given is None. A field of the same name that the configuration has itself
+    takes the place of the flag, and is an option of the model all the same.
+
+    Args:
+        task_class: the class of the model.
+        by_data: the options for which the script has defaults of its own; see
+            `TrainingConfig.with_defaults`.
+
+    Returns:
+        A decorator.
+
+    Example:
+
+    >>> from dataclasses import dataclass
+    >>> from kerasrnn.zoo import SequenceTagger
+    >>> from training.flags import TrainingConfig, with_options_of
+    >>> @dataclass
+    ... @with_options_of(SequenceTagger)
+    ... class Config(TrainingConfig):
+    ...     pass
+    >>> Config(units=7).options
+    {'units': 7}
+    """
+
+    def extend(config_class: Declared) -> Declared:
+        found = {n: o for n, o in options_of(task_class).items() if _is_flag(o)}
+        for name, option in found.items():
+            if not hasattr(config_class, name):
+                config_class.__annotations__[name] = option.kind | None
+                setattr(config_class, name, _flag_of(option, name in by_data))
+        config_class.of_model = types.MappingProxyType(found)  # type: ignore[attr-defined]
+        config_class.by_data = frozenset(by_data)  # type: ignore[attr-defined]
+        return config_class
+
+    return extend
+
+
+def _is_flag(option: Option) -> bool:
+    return option.kind in (int, float, bool, str) and option.default is not inspect.Parameter.empty
+
+
+def _flag_of(option: Option, by_data: bool) -> Any:
+    """The flag of an option: its rule, and what its class says of it, the first sentence."""
+    rule = option.rule
+    check = None
+    if rule is not None and not isinstance(rule, Number | OneOf):
+        check = option.check  # a rule of the class's own
+    return flag(
+        None,
+        re.split(r"[.;:] ", option.help.replace("`", ""), maxsplit=1)[0].rstrip("."),
+        choices=rule.choices if isinstance(rule, OneOf) else (),
+        within=COUNT if rule is options.COUNT else rule if isinstance(rule, Number) else None,
+        check=check,
+        # A number that is no size, such as a dropout, means the same to any weights.
+        of_new_models=option.kind is not float,
+        shown="by the data" if by_data else option.default,
+    )
 
 
 def flag_name(name: str) -> str:
@@ -74,6 +158,122 @@ def flag_name(name: str) -> str:
 def flags_of(config_class: type[Any]) -> dict[str, dataclasses.Field]:
     """The fields of a configuration that are flags, by name."""
     return {f.name: f for f in dataclasses.fields(config_class) if "help" in f.metadata}
+
+
+@dataclass
+class TrainingConfig:
+    """The flags that all scripts have. A script adds its own, and those of its model."""
+
+    data: str | None = flag(None, "training data: a file, tfds:NAME or builtin:NAME")
+    validation: str | None = flag(None, "validation data; a part of the training data by default")
+    test: str | None = flag(None, "test data, measured once at the end")
+    epochs: int | None = flag(
+        None, "passes over the training data; by the size of the data", within=COUNT
+    )
+    batch_size: int | None = flag(
+        None, "examples in a batch; by the size of the data", within=COUNT
+    )
+    learning_rate: float | None = flag(
+        None, "Adam's largest step; by the size of the data", within=POSITIVE
+    )
+    seed: int = flag(1, "decides initial weights, dropout and the order of the data", within=SEED)
+    average_weights: float = flag(
+        0.0,
+        "measure and keep running means of the weights, with this decay, such as 0.999",
+        within=SHARE,
+    )
+    precision: str = flag(
+        "float32", "the numbers to calculate with; weights are float32", choices=PRECISIONS
+    )
+    patience: int | None = flag(
+        None, "stop after as many epochs without a better figure", within=COUNT
+    )
+    preset: str | None = flag(None, "start from a preset: a name, a folder, hf://owner/name")
+    evaluate_only: bool = flag(
+        False, "measure --preset on all of what --data, --validation and --test name, and stop"
+    )
+    tensorboard: bool = flag(False, "write the run for TensorBoard, too: into tensorboard/")
+    out: str | None = flag(None, "the run's folder; a new one under runs/ by default")
+    resume: bool = flag(False, "go on from the last checkpoint in --out")
+
+    # The names of the flags that the command line gave.
+    given: frozenset[str] = frozenset()
+
+    # The options of the model that are flags, and those for which the data decides.
+    of_model: ClassVar[Mapping[str, Option]] = {}
+    by_data: ClassVar[frozenset[str]] = frozenset()
+
+    def check(self) -> None:
+        """Raise a UsageError for flags that make no sense together."""
+        if self.evaluate_only and not self.preset:
+            raise UsageError("--evaluate-only needs --preset, the preset to measure.")
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise UsageError(
+                "--tensorboard needs the package tensorboard: pip install 'kerasrnn[tensorboard]'."
+            )
+        for name, field in flags_of(type(self)).items():
+            if self.preset and name in self.given and field.metadata["of_new_models"]:
+                raise UsageError(
+                    f"--preset brings its own network: {flag_name(name)} cannot be set."
+                )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the model that are set, by name."""
+        values = {name: getattr(self, name) for name in self.of_model}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The options that are set and may replace those of a preset."""
+        flags = flags_of(type(self))
+        return {n: v for n, v in self.options.items() if not flags[n].metadata["of_new_models"]}
+
+    def option(self, name: str) -> Any:
+        """The value of one option of the model: its own default where it is not set."""
+        return given(getattr(self, name), self.of_model[name].default)
+
+    def with_defaults(self, **defaults: Any) -> Self:
+        """Fill in what is not set.
+
+        Args:
+            **defaults: values by flag. Options of the model are left out where `--preset` brings
+                them.
+        """
+        for name in defaults:
+            if name in self.of_model and name not in self.by_data:
+                raise ValueError(f"{type(self).__name__}: `by_data` lacks {name!r}.")
+        kept = {
+            name: value
+            for name, value in defaults.items()
+            if getattr(self, name) is None and not (self.preset and name in self.of_model)
+        }
+        return dataclasses.replace(self, **kept)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """With the options as a model has them: what a run writes down."""
+        # What is None there may be set here: 0, where the script means by it not to have any.
+        found = {name: given(settings[name], getattr(self, name)) for name in self.of_model}
+        return dataclasses.replace(self, **found)
+
+
+Config = TypeVar("Config", bound=TrainingConfig)
+Value = TypeVar("Value")
+
+
+def given(value: Value | None, otherwise: Value) -> Value:
+    """A setting, or its default where it is not set. 0 is a value as others are."""
+    return otherwise if value is None else value
+
+
+def filled(value: Value | None) -> Value:
+    """A setting that `with_defaults` of a script has filled in."""
+    if value is None:
+        raise ValueError("The settings have gaps; see `Script.with_defaults`.")
+    return value
+
+
+# === Parsing ===
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -131,8 +331,9 @@ class FlagParser(argparse.ArgumentParser):
 
     def _add_flag(self, field: dataclasses.Field, kind: type) -> None:
         shown = field.metadata["help"]
-        if field.default is not None and field.default is not False:
-            shown += f" (default: {'yes' if field.default is True else field.default})"
+        default = field.metadata["shown"]
+        if default is not None and default is not False:
+            shown += f" (default: {'yes' if default is True else default})"
         name = flag_name(field.name)
         self.names.append(name)
         options: dict[str, Any] = {"dest": field.name, "help": shown.replace("%", "%%")}
@@ -145,6 +346,89 @@ class FlagParser(argparse.ArgumentParser):
             metavar = {int: "N", float: "X"}.get(kind, "VALUE")
             options["metavar"] = "{" + ",".join(choices) + "}" if choices else metavar
         self.add_argument(name, **options)
+
+
+def parse_config(
+    config_class: type[Config], arguments: Sequence[str] | None, *, name: str, description: str
+) -> Config:
+    """Read the command line. Values come from flags, then `--config FILE`, then the defaults.
+
+    With `--resume`, they come from the run's own `config.toml`, and a flag that says otherwise
+    is an error: the run would not end as an unbroken one.
+
+    Args:
+        config_class: a subclass of `TrainingConfig`.
+        arguments: the command line without the program's name; None for that of the process.
+        name: the script's name, which is also that of its folder under `runs/`.
+        description: a sentence for `--help`.
+
+    Returns:
+        The configuration, with `out` set.
+
+    Raises:
+        UsageError: if flags contradict each other, have a value that makes no sense, or a file of
+            settings is not valid.
+        SystemExit: for `--help` and for flags that are unknown or have a wrong value.
+    """
+    parser = FlagParser(config_class, prog=f"python -m training.{name}", description=description)
+    fields = flags_of(config_class)
+    explicit = parser.values(arguments)
+    file = explicit.pop("config", None)
+
+    values: dict[str, Any] = {field.name: field.default for field in fields.values()}
+    if explicit.get("resume"):
+        if file or not explicit.get("out"):
+            raise UsageError("--resume needs --out, the run's folder, and takes no --config.")
+        recorded = _read_settings(Path(explicit["out"]) / "config.toml", fields)
+        for key, value in explicit.items():
+            if key not in _NOT_PART_OF_A_RUN and value != recorded.get(key, values[key]):
+                raise UsageError(
+                    f"--resume goes on with the settings of the run: {flag_name(key)} is "
+                    f"{recorded.get(key, values[key])!r} there and {value!r} here."
+                )
+        values.update(recorded)
+    elif file:
+        values.update(_read_settings(Path(file), fields))
+    values.update(explicit)
+    check_values(config_class, values)
+    config = config_class(**values, given=frozenset(explicit))
+    config.check()
+    check_names(config)
+    if config.out is None:
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        config.out = str(Path("runs") / name / stamp)
+    return config
+
+
+def _read_settings(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"There is no {path}.")
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("training", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a TOML file: {error}") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: [training] must be a table. Received: {settings!r}")
+    for key in settings:
+        if key not in fields:
+            raise UsageError(
+                f"{path}: unknown setting {key!r} in [training]. "
+                f"Expected one of {', '.join(sorted(fields))}."
+            )
+    return {key: value for key, value in settings.items() if key not in _NOT_PART_OF_A_RUN}
+
+
+def settings_of(config: TrainingConfig) -> dict[str, Any]:
+    """A configuration as a table of TOML: no None, and nothing of where the run lies."""
+    settings = dataclasses.asdict(config)
+    return {
+        key: value
+        for key, value in settings.items()
+        if value is not None and key not in _NOT_PART_OF_A_RUN
+    }
+
+
+# === Checking ===
 
 
 _EMPTY = "must not be empty. Leave it out for its default."
@@ -194,7 +478,7 @@ def check_values(config_class: type[Any], values: Mapping[str, Any]) -> None:
             check_range(name, value, field.metadata["within"])
 
 
-def check_range(name: str, value: float, within: Range) -> None:
+def check_range(name: str, value: float, within: Number) -> None:
     """Raise a UsageError that names the flag unless a number is finite and within a range."""
     if isinstance(value, int) and abs(value) >= _LARGEST:
         raise UsageError(

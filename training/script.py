@@ -12,22 +12,10 @@ from rich.console import Console
 
 from kerasrnn.serving import serving_command
 from kerasrnn.zoo import Task
-from training.common import (
-    RunCallback,
-    RunFolder,
-    TrainingConfig,
-    UsageError,
-    decaying_adam,
-    filled,
-    fit_run,
-    flag_name,
-    make_console,
-    parameters_of,
-    parse_config,
-    reporting_errors,
-    set_seeds,
-    settings_of,
-)
+from training.endings import make_console, reporting_errors
+from training.fitting import RunCallback, decaying_adam, fit_run, parameters_of, set_seeds
+from training.flags import TrainingConfig, UsageError, filled, parse_config, settings_of
+from training.run_folder import RunFolder
 
 
 class RunData(Protocol):
@@ -51,7 +39,7 @@ class Plan:
     Attributes:
         fit: called with `epochs`, `initial_epoch`, `callbacks` and `verbose`, as `model.fit`.
         steps: how many batches an epoch has.
-        units: what an epoch reads, in the script's `unit`: its speed is counted in these.
+        counted: how much an epoch reads, in what the script's `counted` says, for its speed.
         monitor: the figure that says which weights are best, such as `val_f1`.
         maximize: whether more of it is better.
         figures: what to show of an epoch's logs, and how to call it.
@@ -62,7 +50,7 @@ class Plan:
 
     fit: Callable[..., Any]
     steps: int
-    units: int
+    counted: int
     monitor: str
     maximize: bool = True
     figures: Mapping[str, str] = field(default_factory=dict)
@@ -82,16 +70,14 @@ class Script(ABC, Generic[Config, Data]):
         description: a sentence for `--help`.
         config_class: the flags.
         task_class: the model.
-        unit: what speeds count, such as `words`.
-        network_flags: the names of the flags that describe the network; `--preset` brings its own.
+        counted: what speeds count, such as `words`.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
     config_class: ClassVar[type[TrainingConfig]]
     task_class: ClassVar[type[Task]]
-    unit: ClassVar[str]
-    network_flags: ClassVar[Sequence[str]] = ()
+    counted: ClassVar[str]
 
     # === What a script says ===
 
@@ -123,21 +109,18 @@ class Script(ABC, Generic[Config, Data]):
         return config
 
     @abstractmethod
-    def new_model(self, config: Config, data: Data) -> Task:
+    def new_model(self, config: Config, data: Data, options: dict[str, Any]) -> Task:
         """A new model, not yet compiled.
 
         Args:
             config: the settings, without gaps.
             data: the data; its training part gives the vocabularies.
+            options: the arguments of the model that flags name.
         """
-
-    def preset_overrides(self, config: Config) -> dict[str, Any]:
-        """Constructor arguments that replace those of `--preset`, such as `dropout`."""
-        return {}
 
     def for_preset(self, config: Config, model: Task) -> Config:
         """The settings with which data is read for a preset that is only measured."""
-        return config
+        return config.with_settings(model.settings)
 
     def check(self, model: Task, config: Config, data: Data) -> None:
         """Raise a ValueError, with the file's name, for data that the model cannot take."""
@@ -156,7 +139,13 @@ class Script(ABC, Generic[Config, Data]):
 
     @abstractmethod
     def draw(
-        self, folder: RunFolder, model: Task, data: Data, run: RunCallback, config: Config
+        self,
+        folder: RunFolder,
+        model: Task,
+        data: Data,
+        run: RunCallback,
+        config: Config,
+        metrics: Mapping[str, Any],
     ) -> None:
         """Draw the pictures of a run into `folder.plots`, which exists."""
 
@@ -169,8 +158,8 @@ class Script(ABC, Generic[Config, Data]):
         """Requests to `serving_default`, each of at most 32 items, to measure its speed with."""
 
     @abstractmethod
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
-        """How many of `unit` a request to `serving_default` was."""
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+        """How much of what is `counted` a request to `serving_default` was."""
 
     # === What all scripts do ===
 
@@ -202,18 +191,11 @@ class Script(ABC, Generic[Config, Data]):
 
         Returns:
             A model, not yet compiled.
-
-        Raises:
-            UsageError: if a flag describes the network while `--preset` brings one.
         """
-        if not config.preset:
-            return self.new_model(config, data)
-        for name in self.network_flags:
-            if name in config.given:
-                raise UsageError(
-                    f"--preset brings its own network: {flag_name(name)} cannot be set."
-                )
-        return self.task_class.from_preset(config.preset, **self.preset_overrides(config))
+        options = {"dtype": config.precision}
+        if config.preset:
+            return self.task_class.from_preset(config.preset, **options, **config.overrides)
+        return self.new_model(config, data, options | config.options)
 
     def train(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
         """Load data, train, save, export, measure, draw.
@@ -230,6 +212,7 @@ class Script(ABC, Generic[Config, Data]):
         data = self.load_data(config)
         config = self.with_defaults(config, data)
         model = self.make_model(config, data)
+        config = config.with_settings(model.settings)
         self.check(model, config, data)
         folder.write_config(config, data=data.sizes())
         console.print(
@@ -247,13 +230,13 @@ class Script(ABC, Generic[Config, Data]):
             "epochs": len(run.history),
             "best_epoch": run.best_epoch,
             "seconds": round(run.seconds, 1),
-            "unit": self.unit,
-            "units_per_second": round(plan.units * len(run.history) / max(run.seconds, 1e-9)),
+            "counted": self.counted,
+            "counted_per_second": round(plan.counted * len(run.history) / max(run.seconds, 1e-9)),
             **self.measure(model, data, config),
         }
         folder.write_metrics(metrics)
         folder.plots.mkdir(exist_ok=True)
-        self.draw(folder, model, data, run, config)
+        self.draw(folder, model, data, run, config, metrics)
         self.show(console, model, data, metrics)
         console.print(f"\n{report}", style="bold", highlight=False, markup=False, soft_wrap=True)
         command = serving_command(folder.savedmodel, self.name)
@@ -293,6 +276,7 @@ class Script(ABC, Generic[Config, Data]):
             figures=plan.figures,
             patience=config.patience,
             average_weights=config.average_weights,
+            callbacks=_tensorboard(folder) if config.tensorboard else (),
         )
         return plan, run
 
@@ -307,7 +291,7 @@ class Script(ABC, Generic[Config, Data]):
         Returns:
             The content of `metrics.json`.
         """
-        model = self.task_class.from_preset(config.preset or "")
+        model = self.task_class.from_preset(config.preset or "", dtype=config.precision)
         config = self.for_preset(config, model)
         data = self.load_data(config, hold_out=False)
         self.check(model, config, data)
@@ -328,3 +312,8 @@ class Script(ABC, Generic[Config, Data]):
             "seed": config.seed,
             "parameters": parameters_of(model),
         }
+
+
+def _tensorboard(folder: RunFolder) -> list[keras.callbacks.Callback]:
+    # Without the graph, of which a task's text side is no part.
+    return [keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False)]

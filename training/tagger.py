@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import keras
@@ -19,27 +19,17 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasrnn.data import TaggedSentence, check_tags, infer_scheme, load_sentences
+from kerasrnn.data.conll import in_scheme
 from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors, read_terms, read_vectors
-from kerasrnn.networks.tagger import SPELLINGS
+from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.optimizers import LazyAdam
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
-from kerasrnn.zoo.sequence_tagger import SCHEMES
 from training import plots
-from training.common import (
-    RunCallback,
-    RunFolder,
-    TrainingConfig,
-    check_vectors,
-    data_path,
-    filled,
-    flag,
-    given,
-    load_parts,
-    tenth_held_out,
-)
-from training.data_flags import naming_flags
-from training.flags import COUNT, NOT_NEGATIVE, SHARE
+from training.data import check_vectors, data_path, load_parts, naming_flags, tenth_held_out
+from training.fitting import RunCallback
+from training.flags import COUNT, TrainingConfig, filled, flag, with_options_of
+from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
 
@@ -51,71 +41,57 @@ _TRAIN_SENTENCES_MEASURED = 2000
 _COLOURS = ("bright_cyan", "bright_green", "bright_magenta", "bright_yellow", "bright_red")
 
 
+# The options for which there are better defaults than one for all.
+_BY_DATA = (
+    *("scheme", "units", "crf", "layer_dropout", "word_dropout"),
+    *("normalize_digits", "split_contractions"),
+)
+
+
 @dataclass
+@with_options_of(SequenceTagger, by_data=_BY_DATA)
 class TaggerConfig(TrainingConfig):
     """The flags of `python -m training.tagger`."""
 
     column: str | None = flag(None, "where the tags are: a number, or upos, xpos … for CoNLL-U")
-    scheme: str | None = flag(
-        None, "what the model's tags mean; BIO or none, as the data has it", choices=SCHEMES
-    )
-    crf: bool | None = flag(
-        None, "choose tags together (conditional random field); by default for entities"
-    )
-    recall_margin: float = flag(
-        0.0,
-        "nats by which an entity's tag must beat O in training: more of them are found",
-        within=NOT_NEGATIVE,
-    )
-    characters: str = flag("cnn", "how a word's spelling is read", choices=SPELLINGS)
-    capitals: bool = flag(False, "a vector for how a word is capitalised, beside its other vectors")
     embeddings: str | None = flag(
         None,
         "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader",
         check=check_vectors,
+        of_new_models=True,
     )
-    freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
         20_000,
         "how many of the first words of --embeddings to know besides those of the data",
         within=NOT_NEGATIVE,
+        of_new_models=True,
     )
     vector_deviation: float | None = flag(
         None,
         "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read",
         within=NOT_NEGATIVE,
+        of_new_models=True,
     )
-    pieces: str | None = flag(
+    subwords: str | None = flag(
         None,
-        "pieces of words with their vectors, so that no word is unknown: such as minilm-l6",
+        "parts of words with their vectors, so that no word is unknown: such as minilm-l6",
         choices=tuple(SUBWORD_PACKAGES),
+        of_new_models=True,
     )
     lazy_embeddings: bool = flag(
         False, "change the embeddings of the words of a batch only: much faster with many words"
     )
-    word_dimension: int = flag(
-        100, "length of a word's embedding without --embeddings", within=COUNT
+    min_count: int = flag(
+        1,
+        "how often a word must occur in training to be known",
+        within=COUNT,
+        of_new_models=True,
     )
-    character_units: int = flag(50, "length of the vector of a word's spelling", within=COUNT)
-    character_width: int = flag(
-        3, "how many characters a filter sees, with --characters cnn", within=COUNT
+    sentence_labels: bool = flag(
+        True, "learn the sentences' labels (intents) where data has them", of_new_models=True
     )
-    min_count: int = flag(1, "how often a word must occur in training to be known", within=COUNT)
     soft_labels: str | None = flag(
         None, "what to learn in place of --data: a file that python -m training.teacher wrote"
-    )
-    dropout: float = flag(
-        0.5, "share of components dropped before and behind the recurrent layers", within=SHARE
-    )
-    recurrent_dropout: float = flag(
-        0.0, "share of the recurrent state dropped in a sentence", within=SHARE
-    )
-    word_dropout: float | None = flag(
-        None, "share of words taken for unknown in training; by the size of the data", within=SHARE
-    )
-    sentence_labels: bool = flag(True, "learn the sentences' labels (intents) where data has them")
-    split_contractions: bool | None = flag(
-        None, "split raw text as in the Penn Treebank; as CoNLL-U data needs it by default"
     )
 
 
@@ -142,28 +118,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
     description = "Train a tagger of words."
     config_class = TaggerConfig
     task_class = SequenceTagger
-    unit = "words"
-    network_flags = (
-        "cell",
-        "units",
-        "depth",
-        "bidirectional",
-        "scheme",
-        "crf",
-        "characters",
-        "word_dimension",
-        "character_units",
-        "character_width",
-        "capitals",
-        "embeddings",
-        "freeze_embeddings",
-        "vector_words",
-        "vector_deviation",
-        "pieces",
-        "min_count",
-        "sentence_labels",
-        "split_contractions",
-    )
+    counted = "words"
 
     # === Data ===
 
@@ -173,93 +128,74 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         Without `--validation`, it is the split of that name of a data set with splits, and for a
         file a tenth of its sentences, chosen by chance but always the same.
         """
-        source = config.data or DEFAULT_DATA
-        column = config.column
-        scheme = config.scheme
+
+        @functools.cache
+        def read(name: str, split: str) -> list[TaggedSentence]:
+            return load_sentences(data_path(name), split=split, column=config.column)
 
         @naming_flags(config)
         def inferred(name: str) -> str:
-            raw = load_sentences(data_path(name), column=column)
-            return "none" if infer_scheme(raw, name) == "none" else "BIO"
+            return "none" if infer_scheme(read(name, "train"), name) == "none" else "BIO"
 
-        if scheme is None:
-            scheme = inferred(source)
+        scheme = config.options.get("scheme") or inferred(config.data or DEFAULT_DATA)
 
         @naming_flags(config)
         def load(name: str, split: str) -> list[TaggedSentence]:
             wanted = None if scheme == "none" else scheme
-            return load_sentences(data_path(name), split=split, column=column, scheme=wanted)
+            return in_scheme(read(name, split), wanted, None, data_path(name))
 
         source, rows, validation, test = load_parts(config, DEFAULT_DATA, load)
         if not validation and hold_out:
-            rows, validation = tenth_held_out(rows, source, "sentence", partial(_names, scheme))
+            names = functools.partial(_names, scheme)
+            rows, validation = tenth_held_out(rows, source, "sentence", names)
         return TaggerData(rows, validation, test, scheme, source)
 
     def with_defaults(self, config: TaggerConfig, data: TaggerData) -> TaggerConfig:
         many = len(data.train) > 6000
         conllu = config.column is not None and not config.column.lstrip("-").isdigit()
-        return replace(
-            config,
+        return config.with_defaults(
             data=data.source,
             scheme=data.scheme,
-            units=given(config.units, 150 if many else 100),
-            epochs=given(config.epochs, 12 if many else 20),
-            batch_size=given(config.batch_size, 32 if many else 16),
-            learning_rate=given(config.learning_rate, 0.003 if many else 0.006),
+            units=150 if many else 100,
+            epochs=12 if many else 20,
+            batch_size=32 if many else 16,
+            learning_rate=0.003 if many else 0.006,
+            layer_dropout=config.option("dropout") if config.option("depth") > 1 else 0.0,
             # Where there are few sentences, most names of other texts are unknown words.
-            word_dropout=given(config.word_dropout, 0.05 if many else 0.2),
+            word_dropout=0.05 if many else 0.2,
             # Tags that stand for themselves gain little from a field, which costs a fifth of time.
-            crf=given(config.crf, data.scheme != "none"),
-            split_contractions=given(config.split_contractions, conllu),
+            crf=data.scheme != "none",
+            normalize_digits=not config.embeddings,  # the files have numbers as they are
+            split_contractions=conllu,
         )
 
     def check(self, model: SequenceTagger, config: TaggerConfig, data: TaggerData) -> None:
         """Tags that the tagger does not know fail now, with the file's name, not after an hour."""
         known = model.inventory.tags
-        check_tags(data.train, known, data.source)
+        if config.preset:  # else they are those of this data
+            check_tags(data.train, known, data.source)
         check_tags(data.validation, known, config.validation or data.source)
         check_tags(data.test, known, config.test or data.source)
 
     # === Model ===
 
-    def new_model(self, config: TaggerConfig, data: TaggerData) -> SequenceTagger:
-        arguments: dict[str, Any] = {}
+    def new_model(
+        self, config: TaggerConfig, data: TaggerData, options: dict[str, Any]
+    ) -> SequenceTagger:
         extra: list[str] = []
         if config.embeddings:
             source = data_path(config.embeddings)
             # Files of vectors have frequent words first; those of the training data are added.
             extra = read_terms(source)[: config.vector_words]
-            arguments["word_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
-            arguments["train_words"] = not config.freeze_embeddings
-            arguments["normalize_digits"] = False  # the files have numbers as they are
-        else:
-            arguments["word_dimension"] = config.word_dimension
-        if config.pieces:
-            arguments["pieces"], piece_matrix = SUBWORD_PACKAGES[config.pieces].read_subwords()
-            arguments["piece_dimension"] = piece_matrix.shape[1]
+            options["word_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
+        if config.subwords:
+            options["subwords"], table = SUBWORD_PACKAGES[config.subwords].read_subwords()
+            options["subword_dimension"] = table.shape[1]
+        sentences = data.train
         if not config.sentence_labels:
-            arguments["labels"] = None
-        tagger = SequenceTagger.from_sentences(
-            data.train if config.sentence_labels else [replace(s, label=None) for s in data.train],
-            scheme=data.scheme,
-            min_count=config.min_count,
-            extra_words=extra,
-            cell=config.cell,
-            units=filled(config.units),
-            depth=config.depth,
-            bidirectional=config.bidirectional,
-            crf=bool(config.crf),
-            recall_margin=config.recall_margin,
-            spelling=config.characters,
-            character_units=config.character_units,
-            character_width=config.character_width,
-            capitals=config.capitals,
-            dropout=config.dropout,
-            recurrent_dropout=config.recurrent_dropout,
-            layer_dropout=config.dropout if config.depth > 1 else 0.0,
-            word_dropout=filled(config.word_dropout),
-            split_contractions=bool(config.split_contractions),
-            **arguments,
+            sentences = [replace(sentence, label=None) for sentence in sentences]
+        tagger = self.task_class.from_sentences(
+            sentences, min_count=config.min_count, extra_words=extra, **options
         )
         if config.embeddings:
             vectors = read_vectors(source, tagger.vocabulary.terms)
@@ -269,23 +205,12 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             tagger.set_word_vectors(
                 np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
             )
-        if config.pieces:
-            vectors = Vectors(piece_matrix, np.ones(len(piece_matrix), bool))
+        if config.subwords:
+            vectors = Vectors(table, np.ones(len(table), bool))
             if config.vector_deviation != 0:
                 vectors = vectors.scaled(config.vector_deviation)
             tagger.set_subword_vectors(vectors.matrix)
         return tagger
-
-    def preset_overrides(self, config: TaggerConfig) -> dict[str, Any]:
-        return {
-            "dropout": config.dropout,
-            "recurrent_dropout": config.recurrent_dropout,
-            "word_dropout": filled(config.word_dropout),
-            "recall_margin": config.recall_margin,
-        }
-
-    def for_preset(self, config: TaggerConfig, model: SequenceTagger) -> TaggerConfig:
-        return replace(config, scheme=model.inventory.scheme)
 
     def describe(self, config: TaggerConfig, data: TaggerData, model: SequenceTagger) -> str:
         settings = model.settings
@@ -316,7 +241,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         return Plan(
             fit=fit,
             steps=-(-len(examples) // filled(config.batch_size)),
-            units=sum(map(len, examples)),
+            counted=sum(map(len, examples)),
             monitor=monitor,
             adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
@@ -341,6 +266,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         data: TaggerData,
         run: RunCallback,
         config: TaggerConfig,
+        metrics: Mapping[str, Any],
     ) -> None:
         single = data.scheme == "none"
         plots.learning_curves(
@@ -371,7 +297,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         plots.confusion_matrix(
             folder.plots / "confusion_matrix.png", labels, counts, "Words of the validation data"
         )
-        types = model.evaluate(data.validation)["types"]
+        types = metrics["validation"]["types"]
         if types:
             title = "Words by tag" if single else "Entities by type"
             plots.type_scores(folder.plots / "f1_by_type.png", types, f"{title}, validation data")
@@ -422,7 +348,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         texts = [" ".join(sentence.tokens) for sentence in data.validation]
         return [{"text": texts[begin : begin + 32]} for begin in range(0, len(texts), 32)]
 
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
 
 

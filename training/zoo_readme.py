@@ -142,8 +142,8 @@ def _row(name: str, folder: Path, entry: dict[str, str], metrics: dict[str, Any]
         str(len(runs)),
         f"{metrics['parameters']:,}",
         size_of(folder),
-        f"{speed['training']:,.0f} {speed['unit']}",
-        f"{speed['serving']:,.0f} {speed['unit']}",
+        f"{speed['training']:,.0f} {speed['counted']}",
+        f"{speed['serving']:,.0f} {speed['counted']}",
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -229,8 +229,8 @@ def _card(
         "",
         f"- {metrics['parameters']:,} parameters, {size_of(folder)} on disk",
         f"- {runs[0]['epochs']} epochs in {seconds:.0f} s, "
-        f"{speed['training']:,.0f} {speed['unit']} a second in training",
-        f"- {speed['serving']:,.0f} {speed['unit']} a second as a SavedModel, in batches of 32",
+        f"{speed['training']:,.0f} {speed['counted']} a second in training",
+        f"- {speed['serving']:,.0f} {speed['counted']} a second as a SavedModel, in batches of 32",
         f"- measured on {metrics['hardware']}, {metrics['date']}",
     ]
     return "\n".join(lines) + "\n"

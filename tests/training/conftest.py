@@ -38,4 +38,4 @@ def no_export(monkeypatch):
 def figures(folder: Path) -> dict:
     """`metrics.json` without what a clock decides."""
     metrics = json.loads((folder / "metrics.json").read_text())
-    return {k: v for k, v in metrics.items() if k not in ("seconds", "units_per_second")}
+    return {k: v for k, v in metrics.items() if k not in ("seconds", "counted_per_second")}

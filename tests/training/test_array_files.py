@@ -8,7 +8,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-
 from training.common import (
     Checkpoints,
     InterruptGuard,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training.common import UsageError
 
 from kerasrnn.data import MemoryExamples, adding, parse_counterpoint, temporal_order
 from kerasrnn.zoo import LanguageModel, MemoryModel, Task, list_presets
 from training import classifier, encoder_decoder, language_model, memory, music, publish, tagger
-from training.common import UsageError
 
 MODULES = {
     "tagger": tagger,

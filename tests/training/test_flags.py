@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 import tomlkit
+from training.common import TrainingConfig, UsageError, parse_config
 
 from training import classifier, encoder_decoder, language_model, memory, music, tagger
-from training.common import TrainingConfig, UsageError, parse_config
 from training.flags import COUNT, flags_of, kind_of
 
 SCRIPTS = [

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
-
-from training import classifier, common, encoder_decoder, language_model, memory, music, tagger
 from training.common import (
     Diverged,
     Interrupted,
@@ -25,6 +23,8 @@ from training.common import (
     reporting_errors,
     strict_json,
 )
+
+from training import classifier, common, encoder_decoder, language_model, memory, music, tagger
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The file that the README shows.

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from kerasrnn.zoo import SequenceTagger
 from tests.training.conftest import FLAGS, figures
-from training import common, publish, tagger
+from training import make_preset, run_folder, tagger
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -130,7 +130,7 @@ class Killed(BaseException):
 
 def break_off(monkeypatch, after: int, flags: list[str]) -> None:
     """Run the script until so many checkpoints have been written."""
-    save, count = common.Checkpoints.save, 0
+    save, count = run_folder.Checkpoints.save, 0
 
     def counted(self, *arguments):
         nonlocal count
@@ -140,7 +140,7 @@ def break_off(monkeypatch, after: int, flags: list[str]) -> None:
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", counted)
+        patch.setattr(run_folder.Checkpoints, "save", counted)
         tagger.main(flags)
 
 
@@ -233,13 +233,13 @@ def test_a_preset_brings_its_own_network(finished, conll, tmp_path, capsys):
 
 
 def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "_SERVING_SECONDS", 0.1)
+    monkeypatch.setattr(make_preset, "_SERVING_SECONDS", 0.1)
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
     card["preparation"] = "words before"
-    folder = publish.publish("toy", [finished, finished], card, tmp_path)
+    folder = make_preset.make_preset("toy", [finished, finished], card, tmp_path)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [run["seed"] for run in metrics["runs"]] == [1, 1]
-    assert metrics["speed"]["unit"] == "words"
+    assert metrics["speed"]["counted"] == "words"
     assert min(metrics["speed"]["training"], metrics["speed"]["serving"]) > 0
     share = f"{100 * metrics['runs'][0]['validation']['accuracy']:.2f}"
     card_text = (folder / "README.md").read_text()
@@ -253,12 +253,12 @@ def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch
 
 
 def test_figures_of_further_seeds_are_added(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "_SERVING_SECONDS", 0.1)
+    monkeypatch.setattr(make_preset, "_SERVING_SECONDS", 0.1)
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
-    folder = publish.publish("toy", [finished], card, tmp_path, weights_dtype="int8")
+    folder = make_preset.make_preset("toy", [finished], card, tmp_path, weights_dtype="int8")
     weights = (folder / "model.weights.h5").read_bytes()
     with pytest.raises(ValueError, match=r"a seed of its own. Received: \[1, 1\]"):
-        publish.add_runs("toy", [finished], tmp_path)
+        make_preset.add_runs("toy", [finished], tmp_path)
     other = shutil.copytree(finished, tmp_path / "other")
     metrics = json.loads((other / "metrics.json").read_text())
     metrics["seed"], metrics["validation"]["accuracy"] = 2, 0.5
@@ -269,7 +269,7 @@ def test_figures_of_further_seeds_are_added(finished, tmp_path, monkeypatch):
     assert "capitals = false" in text.partition("[training]")[2]
     head, section, tail = text.partition("[training]")
     config.write_text(head + section + tail.replace("capitals = false\n", ""))
-    publish.add_runs("toy", [other], tmp_path)
+    make_preset.add_runs("toy", [other], tmp_path)
     assert (folder / "model.weights.h5").read_bytes() == weights
     runs = json.loads((folder / "metrics.json").read_text())["runs"]
     assert [run["seed"] for run in runs] == [1, 2]
@@ -283,7 +283,7 @@ def test_runs_with_other_settings_are_no_seeds_of_one_preset(finished, tmp_path)
     path.write_text(path.read_text().replace("epochs = 8", "epochs = 9"))
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
     with pytest.raises(ValueError, match="other settings"):
-        publish.publish("toy", [finished, other], card, tmp_path / "zoo")
+        make_preset.make_preset("toy", [finished, other], card, tmp_path / "zoo")
 
 
 def test_nothing_is_published_without_the_data_to_measure_it(finished, tmp_path):
@@ -294,7 +294,7 @@ def test_nothing_is_published_without_the_data_to_measure_it(finished, tmp_path)
     path.write_text(head + section + settings)
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
     with pytest.raises((ValueError, OSError), match=r"gone\.conll"):
-        publish.publish("toy", [run], card, tmp_path / "zoo")
+        make_preset.make_preset("toy", [run], card, tmp_path / "zoo")
     assert not (tmp_path / "zoo").exists()
 
 
@@ -407,7 +407,7 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
     lines = [f"{w} {' '.join(map(str, v))}" for w, v in zip(words, vectors, strict=True)]
     (tmp_path / "vectors.txt").write_text("\n".join(lines) + "\n")
     config = tagger.TaggerConfig(
-        data=str(conll), embeddings=str(tmp_path / "vectors.txt"), freeze_embeddings=freeze
+        data=str(conll), embeddings=str(tmp_path / "vectors.txt"), train_words=not freeze
     )
     data = tagger.SCRIPT.load_data(config)
     model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
@@ -424,19 +424,19 @@ def test_word_vectors_from_a_file(conll, tmp_path, freeze):
     np.testing.assert_allclose(as_they_are, vectors[[2, 4]], atol=1e-6)
 
 
-def test_pieces_of_a_package(conll, monkeypatch, capsys):
+def test_subwords_of_a_package(conll, monkeypatch, capsys):
     table = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     package = SimpleNamespace(read_subwords=lambda: (["ro", "##me", "li"], table))
     monkeypatch.setattr(tagger, "SUBWORD_PACKAGES", {"tiny": package})
-    config = tagger.TaggerConfig(data=str(conll), pieces="tiny", vector_deviation=0.5)
+    config = tagger.TaggerConfig(data=str(conll), subwords="tiny", vector_deviation=0.5)
     data = tagger.SCRIPT.load_data(config)
     model = tagger.SCRIPT.make_model(tagger.SCRIPT.with_defaults(config, data), data)
-    (found,) = model.network.get_layer("piece_vectors").get_weights()
+    (found,) = model.network.get_layer("subword_vectors").get_weights()
     np.testing.assert_allclose(found[2:], table * 0.5 / table.std(), atol=1e-6)
-    assert model.pieces(["Rome"]).numpy().tolist() == [[2, 3, 0, 0, 0, 0]]
+    assert model.subwords(["Rome"]).numpy().tolist() == [[2, 3, 0, 0, 0, 0]]
     with pytest.raises(SystemExit):
-        tagger.main(["--pieces", "huge"])
-    assert "--pieces must be one of minilm-l6" in capsys.readouterr().err
+        tagger.main(["--subwords", "huge"])
+    assert "--subwords must be one of minilm-l6" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the data folder is not there")

@@ -1,11 +1,14 @@
-"""Errors of data name the flag, what was seen and what to do."""
+"""Errors of data name the flag, what was seen and what to do; what is held out."""
 
 import os
+import random
 import re
 
 import pytest
 
 from training import classifier, encoder_decoder, language_model, music, tagger
+from training.data import held_out, tenth_held_out
+from training.flags import UsageError
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,48 @@ def test_the_second_of_two_files_has_its_own_flag(tmp_path, monkeypatch, capsys,
         encoder_decoder.main([*flags, "--out", "run"])
     error = capsys.readouterr().err
     assert re.search(rf" {flag}: (\./)?{re.escape(wrong)}: expected 3 lines", error)
+
+
+# === What is held out ===
+
+
+def test_what_is_held_out_is_always_the_same():
+    rest, part = held_out(range(100), 0.1)
+    assert len(part) == 10
+    assert sorted([*rest, *part]) == list(range(100))
+    assert held_out(range(100), 0.1) == (rest, part)
+    assert part != list(range(90, 100))
+
+
+def test_the_only_example_of_a_label_is_not_held_out():
+    rows = [("common", i) for i in range(28)] + [("rare", 28), ("seldom", 29)]
+    for order in range(20):
+        shuffled = random.Random(order).sample(rows, len(rows))
+        rest, part = tenth_held_out(shuffled, "a.tsv", "text", lambda row: [row[0]])
+        assert len(part) == 3
+        assert {name for name, _ in part} == {"common"}
+        assert sorted([*rest, *part]) == sorted(rows)
+
+
+def test_the_last_two_examples_of_a_label_are_not_both_held_out():
+    rows = [(name, i) for i in range(2) for name in "abcdefghij"]  # 2 of 20 are held out
+    for order in range(50):
+        shuffled = random.Random(order).sample(rows, len(rows))
+        rest, part = tenth_held_out(shuffled, "a.tsv", "text", lambda row: [row[0]])
+        assert len(part) == 2
+        assert {name for name, _ in rest} == set("abcdefghij")
+
+
+def test_where_no_label_is_at_stake_the_tenth_is_the_one_of_old():
+    rows = list(range(57))
+    assert tenth_held_out(rows, "a.txt", "text", lambda row: [row % 2]) == held_out(rows, 0.1)
+
+
+def test_where_nothing_can_be_held_out_it_is_trained_on_and_said(capsys):
+    rows = ["a", "b", "c"]
+    rest, part = tenth_held_out(rows, "a.tsv", "text", lambda row: [row])
+    assert rest == rows
+    assert len(part) == 1
+    assert "every text is the only one with some label" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"a\.tsv has one text: nothing can be held out"):
+        tenth_held_out(["a"], "a.tsv", "text", lambda row: [row])

@@ -1,12 +1,12 @@
 """Makes a preset of the zoo from the runs of a training script, one run for each seed.
 
-`python -m training.publish NAME --runs DIR [DIR ...] --card FILE` takes the weights of the first
-run, the figures of all of them, and a TOML file with `summary`, `data`, `licence`, `limits`,
+`python -m training.make_preset NAME --runs DIR [DIR ...] --card FILE` takes the weights of the
+first run, the figures of all of them, and a TOML file with `summary`, `data`, `licence`, `limits`,
 `example`, `command` and, where something is to be run before it, `preparation`. Without `--card`,
 the preset of that name keeps its texts.
 
-`python -m training.publish NAME --add --runs DIR [DIR ...]` adds the figures of further seeds to a
-preset that is there already, whose weights stay; without `--runs`, it is only measured anew.
+`python -m training.make_preset NAME --add --runs DIR [DIR ...]` adds the figures of further seeds
+to a preset that is there already, whose weights stay; without `--runs`, it is only measured anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from kerasrnn.zoo.presets.atomic import replacing_file
 from kerasrnn.zoo.presets.weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.task import Task
 from training import zoo_readme
-from training.common import make_console, reporting_errors, strict_json
+from training.endings import make_console, reporting_errors
+from training.run_folder import strict_json
 from training.script import Script
 
 # The script that trains each class. They are imported when needed: each has extras of its own.
@@ -67,7 +68,7 @@ def script_of(task: str) -> Script:
     return importlib.import_module(f"training.{SCRIPTS[task]}").SCRIPT
 
 
-def publish(
+def make_preset(
     name: str,
     runs: Sequence[Path],
     card: Mapping[str, str],
@@ -80,7 +81,7 @@ def publish(
     Args:
         name: the preset's name, which says what it does.
         runs: the folders of the runs, that with the weights first.
-        card: what `python -m training.publish` reads from `--card`.
+        card: what `python -m training.make_preset` reads from `--card`.
         zoo: the folder with `index.toml`.
         weights_dtype: as for `Task.save_to_preset`.
 
@@ -164,8 +165,8 @@ def _write_metrics(
             **{part: parts.get(part, {}) for part in ("validation", "test")},
         },
         "speed": {
-            "unit": script.unit,
-            "training": round(statistics.fmean(run["units_per_second"] for run in measured)),
+            "counted": script.counted,
+            "training": round(statistics.fmean(run["counted_per_second"] for run in measured)),
             "serving": round(serving_speed(script, shipped, script.requests(shipped, data))),
         },
     }
@@ -174,9 +175,11 @@ def _write_metrics(
 
 
 def _settings(preset: Path) -> dict[str, Any]:
-    settings = dict(read_config(preset)["training"])
-    settings.pop("seed", None)
-    return settings
+    """The settings of a run but for its seed, with the options as its model has them."""
+    config = read_config(preset)
+    known = script_of(config["class"]).config_class.of_model
+    options = {name: value for name, value in config["arguments"].items() if name in known}
+    return {n: v for n, v in {**config["training"], **options}.items() if n != "seed"}
 
 
 def _check_same_settings(settings: Mapping[str, Any], runs: Sequence[Path], of: str) -> None:
@@ -213,7 +216,7 @@ def serving_speed(script: Script, model: Task, requests: Sequence[Mapping[str, A
         requests: the requests to `serving_default`, made over and over.
 
     Returns:
-        Units a second.
+        How much of what is counted.
     """
     with tempfile.TemporaryDirectory() as place:
         report = model.export(place, verify=False)
@@ -225,18 +228,18 @@ def serving_speed(script: Script, model: Task, requests: Sequence[Mapping[str, A
             for request in requests
         ]
 
-        def units(call: Mapping[str, Any]) -> int:
+        def served(call: Mapping[str, Any]) -> int:
             response = serve(**call)
-            return script.served_units(
+            return script.served(
                 {name: value.numpy() for name, value in call.items()},
                 {name: value.numpy() for name, value in response.items()},
             )
 
         for call in calls:  # traced and warm
-            units(call)
+            served(call)
         done, begin = 0, time.perf_counter()
         while time.perf_counter() - begin < _SERVING_SECONDS:
-            done += sum(units(call) for call in calls)
+            done += sum(served(call) for call in calls)
         return done / (time.perf_counter() - begin)
 
 
@@ -257,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the command line without the program's name; None for that of the process.
     """
-    parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.make_preset", description=__doc__)
     parser.add_argument("name", help="the preset's name: what it does, never its size")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], metavar="DIR")
     parser.add_argument("--card", type=Path, metavar="FILE")
@@ -267,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.runs and not options.add:
         parser.error("--runs must name the folders of runs, unless --add only measures anew.")
-    with reporting_errors(make_console(), "publish", lambda: None):
+    with reporting_errors(make_console(), "make_preset", lambda: None):
         _run(options)
 
 
@@ -283,7 +286,7 @@ def _run(options: argparse.Namespace) -> None:
             "summary": read_index(options.zoo)[options.name]["summary"],
         }
     dtype = options.weights_dtype
-    print(publish(options.name, options.runs, card, options.zoo, weights_dtype=dtype))
+    print(make_preset(options.name, options.runs, card, options.zoo, weights_dtype=dtype))
 
 
 if __name__ == "__main__":
