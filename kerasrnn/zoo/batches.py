@@ -15,7 +15,7 @@ import tensorflow as tf
 _POOL = 32
 
 # A batch of long examples is split so that it holds no more steps than this, padding included.
-_STEPS_PER_BATCH = 16_384
+STEPS_PER_BATCH = 16_384
 
 
 # === Examples as numbers ===
@@ -141,7 +141,7 @@ def _spec(column: Ragged | np.ndarray) -> tf.TensorSpec:
 def batches_of(
     lengths: np.ndarray,
     batch_size: int,
-    most_steps: int = _STEPS_PER_BATCH,
+    most_steps: int = STEPS_PER_BATCH,
     *,
     verbose: str | int = 0,
 ) -> Iterator[np.ndarray]:

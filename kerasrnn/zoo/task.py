@@ -16,6 +16,7 @@ from keras import ops
 from kerasrnn.networks.options import COUNT, SHARE, Configured, OneOf
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.zoo.batches import (
+    STEPS_PER_BATCH,
     Encoded,
     EpochBatches,
     ExampleBatches,
@@ -52,6 +53,8 @@ class Task(Configured, keras.Model):
     # How many examples are in a batch where nobody says it: in `fit`, and where nothing is learnt.
     batch_size: ClassVar[int] = 32
     answer_batch_size: ClassVar[int] = 64
+    # How many steps a batch has at most where nothing is learnt, padding included.
+    answer_steps: ClassVar[int] = STEPS_PER_BATCH
     # Whether `jit_compile="auto"` turns XLA on.
     _compiles_by_itself: ClassVar[bool] = False
     # Why XLA cannot compile a training step; empty where it can.
@@ -76,6 +79,20 @@ class Task(Configured, keras.Model):
             ValueError: if they are no examples for this model.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `read`.")
+
+    def stream(self, x: Any) -> tf.data.Dataset | None:
+        """Batches of `(inputs, targets)` to train on as they come, such as those without end.
+
+        Args:
+            x: what `fit` got.
+
+        Returns:
+            The batches as the network takes them; None for examples, which are read into memory.
+
+        Raises:
+            ValueError: if they are no batches for this model.
+        """
+        return None
 
     def encode(self, examples: Any, **options: Any) -> Encoded:
         """Examples as numbers.
@@ -239,7 +256,8 @@ class Task(Configured, keras.Model):
     ) -> keras.callbacks.History:
         """Train, as `keras.Model.fit` does, on raw examples. The class says which it takes.
 
-        Bad data is refused before the training begins. All of it is read into memory.
+        Bad data is refused before the training begins. All of it is read into memory, unless the
+        class says otherwise.
 
         Args:
             x: the examples, or their inputs: a list, an array, or a `tf.data.Dataset` of single
@@ -288,8 +306,15 @@ class Task(Configured, keras.Model):
                 COUNT.check(name, number, int)
         SHARE.check("validation_split", validation_split, float)
         batch_size = batch_size or self.batch_size
-        examples = self.read(x, y, "x")
-        weights = self._weights(examples, class_weight, sample_weight)
+        training = self.stream(x)
+        if training is None:
+            examples = self.read(x, y, "x")
+            weights = self._weights(examples, class_weight, sample_weight)
+        elif y is not None or class_weight or sample_weight is not None or validation_split:
+            raise ValueError(
+                "`x` is a dataset of batches, which are taken as they come: it must hold the "
+                "targets and the weights, and `validation_split` is for examples in memory."
+            )
         validation = None
         if validation_data is not None:
             paired = isinstance(validation_data, tuple)
@@ -303,12 +328,12 @@ class Task(Configured, keras.Model):
                     f"Received: {validation_split} of {len(examples) + len(validation)} examples"
                 )
             weights = None if weights is None else first_rows(weights, len(examples))
-        batches = EpochBatches(
-            self.batches(examples, batch_size, weights, **options),
-            order_seed(seed, shuffle),
-            steps_per_epoch,
-        )
-        own: list[keras.callbacks.Callback] = [batches]
+        own: list[keras.callbacks.Callback] = []
+        if training is None:
+            source = self.batches(examples, batch_size, weights, **options)
+            batches = EpochBatches(source, order_seed(seed, shuffle), steps_per_epoch)
+            training, steps_per_epoch = batches.dataset(), None
+            own.append(batches)
         if validation is not None:
             size = validation_batch_size or self.answer_batch_size
             if validation_steps:
@@ -320,9 +345,10 @@ class Task(Configured, keras.Model):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         return super().fit(
-            batches.dataset(),
+            training,
             epochs=epochs,
             initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
             verbose=verbose,
             callbacks=[*own, *(callbacks or [])],
             shuffle=False,
@@ -453,7 +479,7 @@ class Task(Configured, keras.Model):
         """The indices of the examples of each batch, and what `judge` says of them, as arrays."""
         if self._judge_function is None:
             self._judge_function = traced(self.judge, *encoded.signature)
-        for indices in batches_of(encoded.lengths, batch_size):
+        for indices in batches_of(encoded.lengths, batch_size, self.answer_steps):
             judged = self._judge_function(*encoded.batch(indices))
             yield indices, {name: value.numpy() for name, value in judged.items()}
 
