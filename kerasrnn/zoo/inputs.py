@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrnn.networks.options import options_of
+from kerasrnn.text import CharacterIds, Vocabulary
 from kerasrnn.text.plain import plain_text
 from kerasrnn.text.units import plain_texts
 from kerasrnn.zoo.batches import Ragged
@@ -147,6 +149,43 @@ def joined_probabilities(
 
 
 # === Words ===
+
+
+def known_words(
+    task_class: type,
+    arguments: dict[str, Any],
+    counts: Mapping[str, int],
+    *,
+    min_count: int,
+    most: int | None,
+    extra: Iterable[str],
+) -> list[str]:
+    """The words that a new model is to know.
+
+    Args:
+        task_class: its class.
+        arguments: those of its constructor, which say in what form words are. If words are spelled,
+            their `characters` are added to them.
+        counts: how often each word occurs, as it is written.
+        min_count: how often one must occur to be known.
+        most: how many are known at most, those of `extra` not counted; None for all.
+        extra: further words to know.
+
+    Returns:
+        The words, the most frequent first.
+    """
+    options = options_of(task_class)
+
+    def given(name: str) -> Any:
+        return arguments.get(name, options[name].default)
+
+    form = {name: given(name) for name in ("lowercase", "normalize_digits")}
+    limit = None if most is None else most + 2  # padding and unknown count as well
+    vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=limit, **form)
+    further = Vocabulary.from_counts(dict.fromkeys(extra, 1), **form)
+    if given("spelling") != "none":
+        arguments.setdefault("characters", list(CharacterIds.from_counts(counts).characters))
+    return list(dict.fromkeys([*vocabulary.terms, *further.terms]))
 
 
 def tokenize(

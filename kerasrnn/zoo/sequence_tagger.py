@@ -14,7 +14,7 @@ from keras import ops
 
 from kerasrnn.data import TaggedSentence, check_tag_forms, check_tags
 from kerasrnn.networks.heads import CRFHead, SoftmaxHead
-from kerasrnn.networks.options import Count, NotNegative, Number, OneOf, Terms, options_of
+from kerasrnn.networks.options import Count, NotNegative, Number, OneOf, Terms
 from kerasrnn.networks.tagger import TaggerNetwork
 from kerasrnn.networks.words import PADDING_ID
 from kerasrnn.serving import Signature
@@ -35,6 +35,7 @@ from kerasrnn.zoo.inputs import (
     WordFeatures,
     class_number,
     joined_probabilities,
+    known_words,
     padded_words,
     plain,
     rows_of,
@@ -244,17 +245,10 @@ class SequenceTagger(Task):
         sentences = _as_sentences(sentences, None, "sentences")
         if not sentences:
             raise ValueError("`sentences` must hold at least one sentence. Received none.")
-        form = {
-            name: arguments.get(name, options_of(cls)[name].default)
-            for name in ("lowercase", "normalize_digits")
-        }
         counts = Counter(token for sentence in sentences for token in sentence.tokens)
-        limit = None if max_words is None else max_words + 2  # padding and unknown count as well
-        vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=limit, **form)
-        further = Vocabulary.from_counts(dict.fromkeys(extra_words, 1), **form).terms
-        words = list(dict.fromkeys([*vocabulary.terms, *further]))
-        if arguments.get("spelling") != "none":
-            arguments.setdefault("characters", list(CharacterIds.from_counts(counts).characters))
+        words = known_words(
+            cls, arguments, counts, min_count=min_count, most=max_words, extra=extra_words
+        )
         labels = {sentence.label for sentence in sentences}
         if labels != {None}:
             if None in labels:
