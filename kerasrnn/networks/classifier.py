@@ -8,12 +8,10 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
-from kerasrnn.layers.parts import LayerOfLayers, trainable_config
+from kerasrnn.networks.options import CellName, Count, Network, Share
 from kerasrnn.networks.pooling import POOLINGS, AttentionPooling, StepPooling
-from kerasrnn.networks.spelling import SPELLINGS, SpellingCNN, SpellingRNN
+from kerasrnn.networks.spelling import Spelling, spelling_layer
 from kerasrnn.networks.words import PADDING_ID, WordDropout, vector_initializer
-
-__all__ = ["PADDING_ID", "POOLINGS", "SPELLINGS", "ClassifierNetwork", "poolings"]
 
 
 def poolings(pooling: str) -> tuple[str, ...]:
@@ -44,7 +42,7 @@ def poolings(pooling: str) -> tuple[str, ...]:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class ClassifierNetwork(LayerOfLayers, keras.Model):
+class ClassifierNetwork(Network):
     r"""Scores for the labels of a sequence of words or characters: many to one.
 
     A deep recurrent layer, in both directions unless told otherwise, reads the embeddings; what it
@@ -69,8 +67,10 @@ class ClassifierNetwork(LayerOfLayers, keras.Model):
         units: the length of the recurrent state, for each direction.
         depth: how many recurrent layers.
         bidirectional: whether the sequence is read from both ends.
-        pooling: `mean`, `max`, `last`, `attention`, or several joined by `+`.
-        attention_units: the length of u in `AttentionPooling`.
+        pooling: how one vector is made of all time steps: `mean`, `max`, `last` or `attention`, or
+            several joined by `+`.
+        attention_units: the length of the hidden layer that weighs the steps, u in
+            `AttentionPooling`.
         token_dimension: the length of a token's embedding.
         train_tokens: whether token embeddings are trained.
         spelling: how the characters of words become a vector beside the word's: `cnn`, `rnn` or
@@ -81,7 +81,7 @@ class ClassifierNetwork(LayerOfLayers, keras.Model):
         dropout: the share of components dropped before and behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
         layer_dropout: the share of components dropped between the recurrent layers.
-        **kwargs: arguments of `keras.Model`.
+        **kwargs: see `Network`.
 
     Call arguments:
         inputs: a dict of `tokens`, integers `(batch, time)`, 0 for padding, and with spelling
@@ -105,28 +105,26 @@ class ClassifierNetwork(LayerOfLayers, keras.Model):
         self,
         tokens: int,
         labels: int,
-        *,
         characters: int = 0,
-        cell: str = "lstm",
-        units: int = 100,
-        depth: int = 1,
+        *,
+        cell: CellName = "lstm",
+        units: Count = 100,
+        depth: Count = 1,
         bidirectional: bool = True,
         pooling: str = "attention+max",
-        attention_units: int = 50,
-        token_dimension: int = 100,
+        attention_units: Count = 50,
+        token_dimension: Count = 100,
         train_tokens: bool = True,
-        spelling: str = "none",
-        character_dimension: int = 25,
-        character_units: int = 50,
-        token_dropout: float = 0.0,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
+        spelling: Spelling = "none",
+        character_dimension: Count = 25,
+        character_units: Count = 50,
+        token_dropout: Share = 0.0,
+        dropout: Share = 0.5,
+        recurrent_dropout: Share = 0.0,
+        layer_dropout: Share = 0.0,
         **kwargs: Any,
     ) -> None:
         dtype = kwargs.pop("dtype", None)
-        if not characters:
-            spelling = "none"
 
         # === Layers ===
         token_drop = WordDropout(token_dropout, dtype=dtype, name="token_dropout")
@@ -138,26 +136,15 @@ class ClassifierNetwork(LayerOfLayers, keras.Model):
             dtype=dtype,
             name="token_embeddings",
         )
-        spell: keras.layers.Layer | None = None
-        if spelling == "cnn":
-            spell = SpellingCNN(
-                characters, character_dimension, character_units, dtype=dtype, name="spelling"
-            )
-        elif spelling == "rnn":
-            spell = SpellingRNN(
-                characters, character_dimension, character_units, cell, dtype=dtype, name="spelling"
-            )
-        rnn = DeepRNN(
+        spell = spelling_layer(
+            spelling if characters else "none",
+            characters,
+            character_dimension,
+            character_units,
             cell=cell,
-            units=units,
-            depth=depth,
-            bidirectional=bidirectional,
-            return_sequences=True,
-            recurrent_dropout=recurrent_dropout,
-            layer_dropout=layer_dropout,
             dtype=dtype,
-            name="rnn",
         )
+        rnn = DeepRNN(**self.recurrent_options, dtype=dtype, name="rnn")
         label_scores = keras.layers.Dense(labels, dtype="float32", name="label_scores")
 
         # === Functional model ===
@@ -187,32 +174,3 @@ class ClassifierNetwork(LayerOfLayers, keras.Model):
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="output_dropout")
         outputs["labels"] = label_scores(drop(pooled[0]))  # (batch, labels)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-
-        # === Config ===
-        self.settings = {
-            "tokens": tokens,
-            "labels": labels,
-            "characters": characters,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "bidirectional": bidirectional,
-            "pooling": pooling,
-            "attention_units": attention_units,
-            "token_dimension": token_dimension,
-            "train_tokens": train_tokens,
-            "spelling": spelling,
-            "character_dimension": character_dimension,
-            "character_units": character_units,
-            "token_dropout": token_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **trainable_config(self), **self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ClassifierNetwork:
-        return cls(**config)

@@ -4,13 +4,17 @@ from kerasrnn.text import Entity
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.text_classifier import Classification, TextClassifier, WeighedToken
 
 __all__ = [
+    "Classification",
     "Entity",
     "Preset",
     "SequenceTagger",
     "TaggedToken",
     "Task",
+    "TextClassifier",
+    "WeighedToken",
     "list_presets",
     "resolve_preset",
 ]

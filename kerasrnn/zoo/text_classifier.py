@@ -5,32 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasrnn.cells import CELLS
 from kerasrnn.data import LabelledText, check_labels
-from kerasrnn.networks.classifier import SPELLINGS, ClassifierNetwork, poolings
+from kerasrnn.networks.classifier import ClassifierNetwork, poolings
+from kerasrnn.networks.options import Count, OneOf, Share, Terms, options_of
 from kerasrnn.serving import Signature
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
 from kerasrnn.text.plain import items_of, texts_of
-from kerasrnn.zoo.batches import EncodedTexts, batches_of
-from kerasrnn.zoo.example_task import (
-    ExampleTask,
+from kerasrnn.zoo.batches import Encoded, batches_of
+from kerasrnn.zoo.inputs import (
+    WordFeatures,
+    class_number,
     joined_probabilities,
+    known_words,
+    padded_words,
     plain,
+    rows_of,
     set_rows,
     tokenize,
-    trimmed,
+    traced,
+    weights_by_class,
 )
 from kerasrnn.zoo.scores import label_scores
-from kerasrnn.zoo.task import check_between, check_choice, check_positive
+from kerasrnn.zoo.task import Task
 
-UNITS_OF_TEXT = ("words", "characters")
+Level = Annotated[str, OneOf(("words", "characters"))]
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Classification:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class TextClassifier(ExampleTask):
+class TextClassifier(Task):
     """Gives a text one label: its sentiment, its topic, the language it is in.
 
     It takes raw text in `fit`, `predict`, `evaluate` and in what it exports, and reads it word by
@@ -94,38 +99,36 @@ class TextClassifier(ExampleTask):
     The answer for a text depends on no other text: neither the size of a batch nor its padding
     changes it. Labels are names; a text without any token gets an answer like any other.
 
+    It is trained (`fit`) and measured (`evaluate`) on
+
+    - a list of texts, with a list of labels, names or their numbers in `inventory.tags`, as `y`; or
+      `LabelledText` objects;
+    - a `tf.data.Dataset` of dicts of `text` and `label`, or of pairs of a text and a label.
+
+    `fit` also takes `soft_targets`: how probable each label is to be, such as a larger model says,
+    for each text `(labels,)`, in the order of `inventory.tags`. They are learned in place of the
+    labels, by cross-entropy (knowledge distillation, Hinton et al. 2015).
+
+    `evaluate` returns `accuracy`; `f1_macro`, the mean of the F1 of all labels that occur or were
+    answered; `loss` in nats a text, without smoothing; and `types`: for each of these labels its
+    `precision`, `recall`, `f1` and `support`.
+
     Args:
-        tokens: the known words, or characters if `unit` is `characters`, the most frequent first.
+        tokens: the known words, or characters if `level` is `characters`, the most frequent first.
             They must be in the form that `lowercase` and `normalize_digits` give them.
         labels: the labels, in any order; at least two.
         characters: the known characters for the spelling of words. None or none at all means no
             spelling.
-        unit: what a token is: `words` or `characters`.
-        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
-        units: the length of the recurrent state, for each direction.
-        depth: how many recurrent layers.
-        bidirectional: whether the text is read from both ends.
-        pooling: how one vector is made of all time steps: `mean`, `max`, `last` or `attention`, or
-            several joined by `+`. With attention, `predict` can tell what it looked at.
-        attention_units: the length of the hidden layer that weighs the steps.
-        token_dimension: the length of a token's embedding.
-        train_tokens: whether token embeddings are trained; see `set_word_vectors`.
-        spelling: how a word's characters become a vector beside its embedding: `cnn`, `rnn` or
-            `none`.
-        character_dimension: the length of a character's embedding.
-        character_units: the length of the vector of a word's spelling.
+        level: what a token is: `words` or `characters`.
         max_word_length: how many characters of a word are read; a longer one loses its middle.
         max_tokens: how many tokens of a text are read; a longer one loses its middle. None for all.
-        token_dropout: the share of tokens taken for unknown in training.
-        dropout: the share of components dropped before the recurrent layers and behind the pooling.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for a text.
-        layer_dropout: the share of components dropped between the recurrent layers.
         label_smoothing: the share of a label's probability that training spreads evenly over all
             labels.
         lowercase: whether tokens are looked up in small letters. Spelling always sees the case.
         normalize_digits: whether all digits are looked up as 0.
         split_contractions: whether words are split as in the Penn Treebank: `do` `n't`.
-        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+        **kwargs: the options of the network, such as `cell`, `units` and `pooling`: see
+            `ClassifierNetwork`; and `name`, `dtype` and `trainable`, as for `keras.Model`.
 
     Raises:
         ValueError: if an argument has a value that is not allowed; the message names it.
@@ -141,135 +144,56 @@ class TextClassifier(ExampleTask):
     ['bad', 'good']
     """
 
-    vocabulary_arguments = ("tokens", "labels", "characters")
+    network_class = ClassifierNetwork
 
     def __init__(
         self,
-        tokens: Sequence[str],
-        labels: Sequence[str],
-        characters: Sequence[str] | None = None,
+        tokens: Terms,
+        labels: Terms,
+        characters: Terms | None = None,
         *,
-        unit: str = "words",
-        cell: str = "lstm",
-        units: int = 100,
-        depth: int = 1,
-        bidirectional: bool = True,
-        pooling: str = "attention+max",
-        attention_units: int = 50,
-        token_dimension: int = 100,
-        train_tokens: bool = True,
-        spelling: str = "none",
-        character_dimension: int = 25,
-        character_units: int = 50,
-        max_word_length: int = 20,
-        max_tokens: int | None = None,
-        token_dropout: float = 0.0,
-        dropout: float = 0.5,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        label_smoothing: float = 0.0,
+        level: Level = "words",
+        max_word_length: Count = 20,
+        max_tokens: Count | None = None,
+        label_smoothing: Share = 0.0,
         lowercase: bool = True,
         normalize_digits: bool = True,
         split_contractions: bool = False,
         **kwargs: Any,
     ) -> None:
-        check_choice("unit", unit, UNITS_OF_TEXT)
-        check_choice("cell", cell, tuple(CELLS))
-        check_choice("spelling", spelling, SPELLINGS)
-        poolings(pooling)
-        for name, value in {
-            "units": units,
-            "depth": depth,
-            "attention_units": attention_units,
-            "token_dimension": token_dimension,
-            "character_dimension": character_dimension,
-            "character_units": character_units,
-            "max_word_length": max_word_length,
-            **({} if max_tokens is None else {"max_tokens": max_tokens}),
-        }.items():
-            check_positive(name, value)
-        for name, share in {
-            "token_dropout": token_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-            "label_smoothing": label_smoothing,
-        }.items():
-            check_between(name, share, 0, 1)
+        options = self.network_options(kwargs)
         if len(labels) < 2:
             raise ValueError(f"`labels` must hold at least two labels. Received: {list(labels)}")
-        if unit == "characters" and spelling != "none":
+        if level == "characters" and options["spelling"] != "none":
             raise ValueError(
-                f"`spelling` must be none where `unit` is characters. Received: {spelling!r}"
+                "`spelling` must be none where `level` is characters. "
+                f"Received: {options['spelling']!r}"
             )
         super().__init__(**kwargs)
-        self.settings: dict[str, Any] = {
-            "unit": unit,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "bidirectional": bidirectional,
-            "pooling": pooling,
-            "attention_units": attention_units,
-            "token_dimension": token_dimension,
-            "train_tokens": train_tokens,
-            "spelling": spelling,
-            "character_dimension": character_dimension,
-            "character_units": character_units,
-            "max_word_length": max_word_length,
-            "max_tokens": max_tokens,
-            "token_dropout": token_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-            "label_smoothing": label_smoothing,
-            "lowercase": lowercase,
-            "normalize_digits": normalize_digits,
-            "split_contractions": split_contractions,
-        }
 
         # === Text side ===
-        self.tokenizer = _tokenizer(unit, split_contractions)
+        self.tokenizer = _tokenizer(level, split_contractions)
         self.vocabulary = Vocabulary(
             tokens, lowercase=lowercase, normalize_digits=normalize_digits, name="vocabulary"
         )
         # Labels are tags of whole texts; they have no scheme.
         self.inventory = TagInventory(labels, scheme="none", name="inventory")
         self.spell: CharacterIds | None = None
-        if characters and spelling != "none":
+        if characters and options["spelling"] != "none":
             self.spell = CharacterIds(characters, max_length=max_word_length, name="spell")
+        self.features = WordFeatures(tokens=self.vocabulary, characters=self.spell)
 
         # === Network ===
         self.network = ClassifierNetwork(
-            tokens=self.vocabulary.size,
+            **{name: layer.size for name, layer in self.features.layers.items()},
             labels=self.inventory.size,
-            characters=self.spell.size if self.spell else 0,
-            cell=cell,
-            units=units,
-            depth=depth,
-            bidirectional=bidirectional,
-            pooling=pooling,
-            attention_units=attention_units,
-            token_dimension=token_dimension,
-            train_tokens=train_tokens,
-            spelling=spelling,
-            character_dimension=character_dimension,
-            character_units=character_units,
-            token_dropout=token_dropout,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            layer_dropout=layer_dropout,
             dtype=self.dtype_policy,
             name="network",
+            **options,
         )
         self.built = True
 
-        # One graph for all sizes of batch; they are traced when first used.
-        self._classify_function = tf.function(
-            self._classify,
-            input_signature=[tf.TensorSpec((None, None), tf.string)],
-            autograph=False,
-        )
+        self._classify_function = traced(self._classify, tf.TensorSpec((None, None), tf.string))
 
     @classmethod
     def from_texts(
@@ -309,21 +233,14 @@ class TextClassifier(ExampleTask):
         texts = _as_texts(x, y, "x")
         if not texts:
             raise ValueError("`x` must hold at least one text. Received none.")
-        form = {
-            "lowercase": arguments.get("lowercase", True),
-            "normalize_digits": arguments.get("normalize_digits", True),
-        }
-        unit = arguments.get("unit", "words")
-        check_choice("unit", unit, UNITS_OF_TEXT)
-        splitter = _tokenizer(unit, arguments.get("split_contractions", False))
+        level = arguments.get("level", options_of(cls)["level"].default)
+        options_of(cls)["level"].check(level)
+        splitter = _tokenizer(level, arguments.get("split_contractions", False))
         rows, _ = tokenize(splitter, [text.text for text in texts])
         counts = Counter(token for row in rows for token in row)
-        limit = None if most_tokens is None else most_tokens + 2  # padding and unknown count too
-        vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=limit, **form)
-        further = Vocabulary.from_counts(dict.fromkeys(extra_tokens, 1), **form).terms
-        tokens = list(dict.fromkeys([*vocabulary.terms, *further]))
-        if arguments.get("spelling", "none") != "none":
-            arguments.setdefault("characters", list(CharacterIds.from_counts(counts).characters))
+        tokens = known_words(
+            cls, arguments, counts, min_count=min_count, most=most_tokens, extra=extra_tokens
+        )
         return cls(tokens, sorted({text.label for text in texts}), **arguments)
 
     def set_word_vectors(self, matrix: np.ndarray, found: Sequence[int] | np.ndarray) -> None:
@@ -344,135 +261,70 @@ class TextClassifier(ExampleTask):
         """The scores of labels for ids; see `ClassifierNetwork`. For text, see `predict`."""
         return self.network(inputs, training=training)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """The loss in nats a text, with smoothed labels, and regularisers."""
-        scores = y_pred["labels"]
-        log_probabilities = ops.log_softmax(scores, axis=-1)  # (batch, labels)
+    def loss_terms(self, x, y, outputs, weights=None, training=False):
+        """The loss in nats a text, with smoothed labels in training."""
+        logs = ops.log_softmax(outputs["labels"], axis=-1)  # (batch, labels)
         if len(y.shape) == 2:  # soft targets (batch, labels)
-            right = ops.sum(y * log_probabilities, axis=-1)
+            right = ops.sum(y * logs, axis=-1)
         else:
-            right = ops.take_along_axis(log_probabilities, ops.expand_dims(y, -1), axis=-1)[:, 0]
+            right = ops.take_along_axis(logs, ops.expand_dims(y, -1), axis=-1)[:, 0]
         smoothing = self.settings["label_smoothing"] if training else 0.0
-        loss = -ops.mean((1 - smoothing) * right + smoothing * ops.mean(log_probabilities, axis=-1))
-        for regularisation in self.losses:
-            loss = loss + ops.cast(regularisation, "float32")
-        return loss
+        losses = -((1 - smoothing) * right + smoothing * ops.mean(logs, axis=-1))  # (batch,)
+        if weights is not None:
+            losses = losses * weights
+        return [(ops.sum(losses), ops.shape(losses)[0])]
 
-    # === Training ===
+    # === Examples ===
 
-    def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        soft_targets: Sequence[Any] | None = None,
-        batch_size: int = 32,
-        epochs: int = 10,
-        validation_data: Any = None,
-        callbacks: Sequence[keras.callbacks.Callback] | None = None,
-        verbose: str | int = "auto",
-        shuffle: bool = True,
-        seed: int | None = None,
-        initial_epoch: int = 0,
-    ) -> keras.callbacks.History:
-        """Train on texts. Labels that the classifier does not know are refused before it begins.
+    def read(self, x: Any, y: Any = None, argument: str = "x") -> list[LabelledText]:
+        """Texts with labels from whatever they come in; see `fit`."""
+        texts = _as_texts(x, y, argument, self.inventory.tags)
+        if not texts:
+            raise ValueError(f"`{argument}` must hold at least one text. Received none.")
+        check_labels(texts, self.inventory.tags, argument)
+        return texts
 
-        Args:
-            x: a list of texts, with `y`; or `LabelledText` objects; or a `tf.data.Dataset` of dicts
-                of `text` and `label`, or of pairs of a text and a label. All of it is read into
-                memory.
-            y: a list of labels, one for each text in `x`.
-            soft_targets: how probable each label is to be, such as a larger model says: for each
-                text `(labels,)`, in the order of `inventory.tags`. These are learned in place of
-                the labels, by cross-entropy (knowledge distillation, Hinton et al. 2015).
-            batch_size: how many texts are in a batch.
-            epochs: at which epoch to stop, counted from the first.
-            validation_data: as `x`, or a pair `(x, y)`. After each epoch its `val_loss`,
-                `val_accuracy` and `val_f1_macro` are in the logs, so that callbacks can watch them.
-            callbacks: Keras callbacks.
-            verbose: as in `keras.Model.fit`.
-            shuffle: whether each epoch has another order.
-            seed: decides the order of each epoch. None draws one from Keras's random seed.
-            initial_epoch: the epoch at which to go on, counted from 0.
-
-        Returns:
-            A Keras `History`.
-
-        Raises:
-            ValueError: if there are no texts, a label is unknown,
-                or `soft_targets` are no such probabilities.
-
-        Example:
-
-        >>> from kerasrnn.zoo import TextClassifier
-        >>> texts, labels = ["No.", "Yes!"], ["no", "yes"]
-        >>> classifier = TextClassifier.from_texts(texts, labels, units=8)
-        >>> history = classifier.fit(texts, labels, epochs=2, verbose=0)
-        >>> len(history.history["loss"])
-        2
-        """
-        return super().fit(
-            x,
-            y,
-            soft_targets=soft_targets,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            verbose=verbose,
-            shuffle=shuffle,
-            seed=seed,
-            initial_epoch=initial_epoch,
-        )
-
-    def evaluate(
-        self, x: Any, y: Any = None, *, batch_size: int = 64, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Measure the classifier on texts whose labels are known.
-
-        Args:
-            x: as for `fit`.
-            y: as for `fit`.
-            batch_size: how many texts are in a batch; it changes no figure.
-            **kwargs: what Keras passes when it validates while training.
-
-        Returns:
-            `accuracy`; `f1_macro`, the mean of the F1 of all labels that occur or were answered;
-            `loss` in nats a text, without smoothing; and `types`: for each of these labels its
-            `precision`, `recall`, `f1` and `support`.
-
-        Raises:
-            ValueError: if there are no texts, or a label is unknown.
-
-        Example:
-
-        >>> from kerasrnn.zoo import TextClassifier
-        >>> texts, labels = ["No.", "Yes!"], ["no", "yes"]
-        >>> classifier = TextClassifier.from_texts(texts, labels, units=8)
-        >>> sorted(classifier.evaluate(texts, labels))
-        ['accuracy', 'f1_macro', 'loss', 'types']
-        """
-        return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-
-    def _measure(self, examples: list[LabelledText], batch_size: int) -> dict[str, Any]:
+    def encode(
+        self, examples: list[LabelledText], *, soft_targets: Sequence[Any] | None = None
+    ) -> Encoded:
+        """Texts as ids; see `fit`."""
         rows, _ = self._tokens([text.text for text in examples])
-        scores, _ = self._scores(rows, batch_size)  # (texts, labels)
-        gold = self.inventory.ids([text.label for text in examples]).numpy()
-        names = self.inventory.tags
-        answers = [names[best] for best in scores.argmax(axis=1)]
-        types = label_scores(Counter(zip([t.label for t in examples], answers, strict=True)))
-        shifted = scores - scores.max(axis=1, keepdims=True)
-        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        splits = np.cumsum([0, *map(len, rows)])
+        targets = self._label_ids(examples)
+        if soft_targets is not None:
+            shapes = [(self.inventory.size,)] * len(examples)
+            targets = joined_probabilities(soft_targets, shapes)
+        columns = self.features.columns(splits, [token for row in rows for token in row])
+        return Encoded(columns, targets, np.diff(splits))
+
+    def class_weights(self, examples: list[LabelledText], class_weight: Any) -> np.ndarray:
+        """How much each text counts by its label."""
+        return weights_by_class(class_weight, self.inventory.tags)[self._label_ids(examples)]
+
+    def _label_ids(self, examples: list[LabelledText]) -> np.ndarray:
+        return self.inventory.ids([text.label for text in examples]).numpy()
+
+    # === Measuring ===
+
+    def judge(self, x: Any, y: Any) -> dict[str, Any]:
+        """The loss of texts, and what is answered."""
+        outputs = self.network(x, training=False)
+        total, count = self.loss_terms(x, y, outputs)[0]
+        return {"loss": total, "count": count, "labels": ops.argmax(outputs["labels"], axis=-1)}
+
+    def measure(self, examples: list[LabelledText], batch_size: int) -> dict[str, Any]:
+        """The figures of texts; see `evaluate`."""
+        encoded = self.encode(examples)
+        answers = np.zeros(len(examples), int)
+        total = 0.0
+        for indices, judged in self.judged(encoded, batch_size):
+            answers[indices] = judged["labels"]
+            total += float(judged["loss"])
+        names = [self.inventory.tags[answer] for answer in answers]
+        types = label_scores(Counter(zip([t.label for t in examples], names, strict=True)))
         return {
-            "loss": float(-logs[np.arange(len(gold)), gold].mean()),
-            "accuracy": float((scores.argmax(axis=1) == gold).mean()),
+            "loss": total / len(examples),
+            "accuracy": float((answers == encoded.targets).mean()),
             "f1_macro": float(np.mean([row["f1"] for row in types.values()])),
             "types": types,
         }
@@ -480,13 +332,19 @@ class TextClassifier(ExampleTask):
     # === Prediction ===
 
     def predict(
-        self, x: Any, *, batch_size: int = 64, explain: bool = False
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = 0,
+        *,
+        explain: bool = False,
     ) -> list[Classification]:
         """Classify texts.
 
         Args:
             x: a list of texts.
             batch_size: how many texts are in a batch; it changes no answer.
+            verbose: 1 shows a progress bar.
             explain: whether to tell how attention was shared out over the tokens of each text. The
                 pooling must have attention in it. What got much attention has much influence on
                 the pooled vector; it is not a proof of what decided.
@@ -513,7 +371,7 @@ class TextClassifier(ExampleTask):
                 f"{self.settings['pooling']!r}, does not have; see the argument `pooling`."
             )
         rows, spots = self._tokens(texts_of(x, "x"))
-        scores, attention = self._scores(rows, batch_size)
+        scores, attention = self._scores(rows, batch_size, verbose)
         self.check_answers(scores)
         powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
         probabilities = powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-30)
@@ -537,7 +395,7 @@ class TextClassifier(ExampleTask):
             )
         return answers
 
-    def predict_labels(self, x: Any, *, batch_size: int = 64) -> list[str]:
+    def predict_labels(self, x: Any, batch_size: int | None = None) -> list[str]:
         """The label of each text.
 
         Args:
@@ -550,7 +408,7 @@ class TextClassifier(ExampleTask):
         Raises:
             ValueError: if `x` is a single text or does not hold texts.
         """
-        return [answer.label for answer in self.predict(x, batch_size=batch_size)]
+        return [answer.label for answer in self.predict(x, batch_size)]
 
     def count_tokens(self, x: Any) -> int:
         """How many tokens of some texts are read.
@@ -572,17 +430,15 @@ class TextClassifier(ExampleTask):
         return [_ends(row, most) for row in rows], [_ends(row, most) for row in spots]
 
     def _scores(
-        self, rows: list[list[str]], batch_size: int
+        self, rows: list[list[str]], batch_size: int | None, verbose: str | int
     ) -> tuple[np.ndarray, list[list[float]]]:
         """Scores `(texts, labels)`, and attention for each token where there is such pooling."""
-        check_positive("batch_size", batch_size)
+        batch_size = self._answer_batch_size(batch_size)
         lengths = np.array([len(row) for row in rows], int)
         scores = np.zeros((len(rows), self.inventory.size), "float32")
         attention: list[list[float]] = [[] for _ in rows]
-        for indices in batches_of(lengths, batch_size):
-            time = max(1, int(lengths[indices].max()))
-            dense = [[*rows[i], *[""] * (time - lengths[i])] for i in indices]
-            output = self._classify_function(tf.constant(dense, tf.string))
+        for indices in batches_of(lengths, batch_size, verbose=verbose):
+            output = self._classify_function(padded_words([rows[i] for i in indices]))
             scores[indices] = output["labels"].numpy()
             if "attention" in output:
                 for index, weights in zip(indices, output["attention"].numpy(), strict=True):
@@ -591,10 +447,7 @@ class TextClassifier(ExampleTask):
 
     def _classify(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         """The network's outputs for tokens `(batch, time)`, the empty string for padding."""
-        inputs = {"tokens": self.vocabulary(tokens)}
-        if self.spell is not None:
-            inputs["characters"] = trimmed(self.spell(tokens))  # (batch, time, length)
-        return self.network(inputs, training=False)
+        return self.network(self.features(tokens), training=False)
 
     # === Export ===
 
@@ -645,7 +498,7 @@ class TextClassifier(ExampleTask):
             A batch of texts for `serving_default`.
         """
         known = self.vocabulary.terms
-        joint = " " if self.settings["unit"] == "words" else ""
+        joint = " " if self.settings["level"] == "words" else ""
         texts = [
             "I grew up in France and moved to the United States.",
             joint.join(known[:: max(1, len(known) // 20)][:20]),
@@ -655,45 +508,9 @@ class TextClassifier(ExampleTask):
         ]
         return {"serving_default": {"text": texts}}
 
-    # === Data ===
 
-    def _checked_examples(self, x: Any, y: Any, argument: str) -> list[LabelledText]:
-        texts = _as_texts(x, y, argument)
-        if not texts:
-            raise ValueError(f"`{argument}` must hold at least one text. Received none.")
-        check_labels(texts, self.inventory.tags, argument)
-        return texts
-
-    def _checked_probabilities(
-        self, examples: list[LabelledText], soft_targets: Sequence[Any]
-    ) -> np.ndarray:
-        return joined_probabilities(soft_targets, [(self.inventory.size,)] * len(examples))
-
-    def _encode(self, examples: list[LabelledText]) -> EncodedTexts:
-        rows, _ = self._tokens([text.text for text in examples])
-        flat = tf.constant([token for row in rows for token in row], tf.string)
-        return EncodedTexts(
-            splits=np.cumsum([0, *(len(row) for row in rows)]),
-            tokens=self.vocabulary(flat).numpy(),
-            labels=self.inventory.ids([text.label for text in examples]).numpy(),
-            characters=None if self.spell is None else self.spell(flat).numpy(),
-        )
-
-    # === Config ===
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "tokens": list(self.vocabulary.terms),
-            "labels": list(self.inventory.tags),
-            "characters": list(self.spell.characters) if self.spell else None,
-            **self.settings,
-        }
-
-
-def _tokenizer(unit: str, split_contractions: bool) -> Tokenizer | CharacterTokenizer:
-    if unit == "characters":
+def _tokenizer(level: str, split_contractions: bool) -> Tokenizer | CharacterTokenizer:
+    if level == "characters":
         return CharacterTokenizer(name="tokenizer")
     return Tokenizer(split_contractions=split_contractions, name="tokenizer")
 
@@ -712,9 +529,13 @@ def _tail(tokens: tf.RaggedTensor, most: int) -> tf.RaggedTensor:
     return rest[:, -(most // 2) :] if most > 1 else rest[:, :0]
 
 
-def _as_texts(x: Any, y: Any, argument: str) -> list[LabelledText]:
+def _as_texts(
+    x: Any, y: Any, argument: str, names: Sequence[str] | None = None
+) -> list[LabelledText]:
+    """Texts from whatever they come in; labels that are numbers are those of `names`."""
     if isinstance(x, tf.data.Dataset):
-        return [_from_row(row, argument) for row in x.as_numpy_iterator()]
+        rows = rows_of(x, {"text": 0, "label": 0}, argument)
+        return [_from_row(row, argument, names) for row in rows]
     if y is None:
         items = items_of(x, argument)
         for number, item in enumerate(items, start=1):
@@ -732,12 +553,12 @@ def _as_texts(x: Any, y: Any, argument: str) -> list[LabelledText]:
             f"Received {len(texts)} texts and {len(labels)} labels."
         )
     return [
-        LabelledText(text, _label(label, argument))
+        LabelledText(text, _label(label, argument, names))
         for text, label in zip(texts, labels, strict=True)
     ]
 
 
-def _from_row(row: Any, argument: str) -> LabelledText:
+def _from_row(row: Any, argument: str, names: Sequence[str] | None) -> LabelledText:
     if isinstance(row, dict) and {"text", "label"} <= set(row):
         text, label = row["text"], row["label"]
     elif isinstance(row, tuple) and len(row) == 2:
@@ -747,14 +568,15 @@ def _from_row(row: Any, argument: str) -> LabelledText:
             f"`{argument}` must be a dataset of dicts with `text` and `label`, or of pairs of them."
         )
     [text] = texts_of([text], argument)
-    return LabelledText(text, _label(label, argument))
+    return LabelledText(text, _label(label, argument, names))
 
 
-def _label(label: Any, argument: str) -> str:
-    """A label's name. Data sets of pairs often number their classes."""
+def _label(label: Any, argument: str, names: Sequence[str] | None) -> str:
+    """A label's name; without names, labels that are numbers are called by their digits."""
     label = plain(label)
     if isinstance(label, int | np.integer) and not isinstance(label, bool):
-        return str(label)
+        what = f"A label of `{argument}`"
+        label = str(label) if names is None else class_number(label, names, what)
     if not isinstance(label, str):
         raise ValueError(
             f"The labels of `{argument}` must be names. "

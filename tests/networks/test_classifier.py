@@ -10,7 +10,14 @@ from kerasrnn.networks.pooling import AttentionPooling, StepPooling
 from tests import oracles
 from tests.backends import value_and_gradients
 
-SMALL = {"tokens": 12, "labels": 3, "units": 4, "token_dimension": 5, "attention_units": 3}
+SMALL = {
+    "tokens": 12,
+    "labels": 3,
+    "units": 4,
+    "token_dimension": 5,
+    "attention_units": 3,
+    "dropout": 0.0,
+}
 LENGTHS = (4, 2, 5, 1)
 
 

@@ -42,7 +42,7 @@ def test_a_tagger_has_the_cross_entropy_of_its_words(rng, toy, small):
     soft = [probabilities(rng, len(s), tagger.inventory.size) for s in sentences]
     expected = words = 0.0
     for sentence, rows in zip(sentences, soft, strict=True):
-        x, _ = tagger._encode([sentence]).batch(np.array([0]))
+        x, _ = tagger.encode([sentence]).batch(np.array([0]))
         scores = keras.ops.convert_to_numpy(tagger(x)["tags"])[0]
         expected -= (rows * logs(scores)).sum()
         words += len(sentence)
@@ -54,7 +54,7 @@ def test_certain_probabilities_train_as_tags_do(toy, small):
     weights = []
     for soft in (False, True):
         keras.utils.set_random_seed(5)
-        tagger = small(crf=False)
+        tagger = small(crf=False, spelling="none", cell="simple")
         tagger.compile(keras.optimizers.Adam(0.01))
         targets = [np.eye(tagger.inventory.size)[tagger.inventory.ids(list(s.tags))] for s in toy]
         more = {"soft_targets": targets} if soft else {}

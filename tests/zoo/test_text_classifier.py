@@ -53,7 +53,7 @@ def test_it_learns(trained):
 
 
 def test_characters_learn_too():
-    model = make(unit="characters", cell="gru", pooling="last")
+    model = make(level="characters", cell="gru", pooling="last")
     assert "joy" not in model.vocabulary.terms and "j" in model.vocabulary.terms
     model.compile(keras.optimizers.Adam(0.03))
     model.fit(TEXTS, LABELS, epochs=14, batch_size=5, seed=1, verbose=0)
@@ -70,8 +70,32 @@ def test_all_forms_of_data_are_taken_alike(rng):
         assert model.evaluate(x) == expected
     assert model.evaluate(np.array(TEXTS), np.array(LABELS)) == expected
     assert model.evaluate(tf.constant(TEXTS), tf.constant(LABELS)) == expected
+    assert model.evaluate(pairs.batch(3)) == expected
+    assert model.evaluate(to_text_dataset(rows).batch(4)) == expected
+    numbers = [model.inventory.tags.index(label) for label in LABELS]
+    assert model.evaluate(TEXTS, numbers) == expected
     numbered = tf.data.Dataset.from_tensor_slices((TEXTS, [0] * 5 + [1] * 5))
-    assert TextClassifier.from_texts(numbered, **SMALL).inventory.tags == ("0", "1")
+    named = TextClassifier.from_texts(numbered, **SMALL)
+    assert named.inventory.tags == ("0", "1")
+    named.evaluate(numbered)
+    with pytest.raises(ValueError, match=r"a number below 2. Received: 2"):
+        model.evaluate(["a"], [2])
+
+
+def test_classes_and_texts_have_weights():
+    """A class that counts nothing is as good as left out, and so is a text."""
+    model = make(pooling="max", cell="simple")
+    model.compile(keras.optimizers.SGD(0.0))  # which changes nothing
+    losses = [
+        model.fit(**data, batch_size=10, verbose=0).history["loss"][0]
+        for data in (
+            {"x": TEXTS, "y": LABELS, "class_weight": {"bad": 0.0, "good": 2.0}},
+            {"x": TEXTS, "y": LABELS, "class_weight": {0: 0.0, 1: 2.0}},
+            {"x": TEXTS, "y": LABELS, "sample_weight": [2.0] * 5 + [0.0] * 5},
+            {"x": GOOD, "y": LABELS[:5]},
+        )
+    ]
+    assert losses == pytest.approx([losses[-1]] * 4, rel=1e-5)
 
 
 def test_standard_callbacks_can_watch_validation_figures():
@@ -174,7 +198,7 @@ def test_there_is_no_explanation_without_attention():
     "arguments",
     [
         {"pooling": "attention+last", "spelling": "cnn"},
-        {"pooling": "mean+max", "unit": "characters", "cell": "gru", "max_tokens": 30},
+        {"pooling": "mean+max", "level": "characters", "cell": "gru", "max_tokens": 30},
         {"pooling": "last", "bidirectional": False, "spelling": "rnn", "character_units": 4},
     ],
 )
@@ -199,8 +223,8 @@ def test_a_long_text_loses_its_middle(rng):
     (short,) = model.predict(["fine fine joy moving bore"])
     assert short.score == pytest.approx(answer.score, abs=1e-6)
     assert model.count_tokens([whole, "fine"]) == 6
-    for most in (1, 2, 4, 9):
-        model.settings["max_tokens"] = most
+    for most in (1, 4, 9):
+        model = excited(rng, max_tokens=most, pooling="attention", cell="simple")
         (answer,) = model.predict([whole], explain=True)
         served = model.signatures()["serving_default"].function(text=tf.constant([whole, "fine"]))
         assert served["lengths"].numpy().tolist() == [min(8, most), 1]
@@ -244,12 +268,12 @@ def test_data_that_makes_no_sense_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"unit": "bytes"}, r"`unit`: 'bytes'. Expected one of words, characters"),
+        ({"level": "bytes"}, r"`level`: 'bytes'. Expected one of words, characters"),
         ({"cell": "gru2"}, r"`cell`: 'gru2'. Expected one of simple, simplified_gru, gru, lstm"),
         ({"pooling": "sum"}, r"`pooling`: 'sum'. Expected one of mean, max, last, attention"),
         ({"max_tokens": 0}, r"`max_tokens` must be a positive integer. Received: 0"),
         ({"label_smoothing": 1.0}, r"`label_smoothing` must be at least 0 and below 1"),
-        ({"unit": "characters", "spelling": "cnn"}, r"`spelling` must be none where `unit` is"),
+        ({"level": "characters", "spelling": "cnn"}, r"`spelling` must be none where `level` is"),
         ({"labels": ["x"]}, r"at least two labels"),
     ],
 )
@@ -280,7 +304,7 @@ def test_saved_and_loaded_by_keras(trained, tmp_path):
 def exported(tmp_path_factory):
     """A classifier of characters, saved to a preset, loaded and exported."""
     place = tmp_path_factory.mktemp("exported")
-    before = excited(np.random.default_rng(5), unit="characters", max_tokens=24)
+    before = excited(np.random.default_rng(5), level="characters", max_tokens=24)
     after = Task.from_preset(before.save_to_preset(place / "preset"))
     report = after.export(place / "classifier", version=2)
     serve = tf.saved_model.load(str(report.path)).signatures["serving_default"]
