@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from kerasrnn.cells import Chrono
 from kerasrnn.layers import DeepRNN
-from kerasrnn.layers.parts import LayerOfLayers, trainable_config
+from kerasrnn.networks.options import CellName, Count, Network, Number, OneOf, Share
 
-READS = ("numbers", "symbols")
-ANSWERS = ("number", "label", "symbols")
+Reads = Annotated[str, OneOf(("numbers", "symbols"))]
+Answers = Annotated[str, OneOf(("number", "label", "symbols"))]
+_CHRONO = Number("an integer of at least 3, or None", lambda number: number >= 3)
 
 # A symbol that is not there.
 PADDING_ID = -1
@@ -132,7 +133,7 @@ class OrthogonalGates(keras.initializers.Initializer):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class MemoryNetwork(LayerOfLayers, keras.Model):
+class MemoryNetwork(Network):
     r"""Reads a sequence of numbers or symbols and answers at its end or at each of its steps.
 
     .. math::
@@ -162,7 +163,10 @@ class MemoryNetwork(LayerOfLayers, keras.Model):
         dropout: the share of components dropped behind the recurrent layers.
         recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
         layer_dropout: the share of components dropped between the recurrent layers.
-        **kwargs: arguments of `keras.Model`.
+        **kwargs: see `Network`.
+
+    Raises:
+        ValueError: if an argument has a value that is not allowed; the message names it.
 
     Call arguments:
         inputs: numbers, float32 `(batch, time, input_size)`, padded with NaN; or symbols, int32
@@ -183,22 +187,27 @@ class MemoryNetwork(LayerOfLayers, keras.Model):
 
     def __init__(
         self,
-        reads: str,
-        input_size: int,
-        answers: str,
-        output_size: int,
+        reads: Reads,
+        input_size: Count,
+        answers: Answers,
+        output_size: Count,
         *,
         padded: bool = False,
-        cell: str = "lstm",
-        units: int = 64,
-        depth: int = 1,
+        cell: CellName = "lstm",
+        units: Count = 64,
+        depth: Count = 1,
         bidirectional: bool = False,
-        chrono_length: int | None = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
+        chrono_length: Annotated[int, _CHRONO] | None = None,
+        dropout: Share = 0.0,
+        recurrent_dropout: Share = 0.0,
+        layer_dropout: Share = 0.0,
         **kwargs: Any,
     ) -> None:
+        if chrono_length is not None and cell == "simple":
+            raise ValueError(
+                "`chrono_length` is for cells with gates: simplified_gru, gru, lstm. The cell "
+                "'simple' has none; leave `chrono_length` out."
+            )
         dtype = kwargs.pop("dtype", None)
         each_step = answers == "symbols"
         symbols = reads == "symbols"
@@ -210,13 +219,8 @@ class MemoryNetwork(LayerOfLayers, keras.Model):
         presence = Presence(name="presence") if padded else None
         features = Features(input_size, dtype=dtype, name="features")
         rnn = DeepRNN(
-            cell=cell,
-            units=units,
-            depth=depth,
-            bidirectional=bidirectional,
+            **self.recurrent_options,
             return_sequences=each_step,
-            recurrent_dropout=recurrent_dropout,
-            layer_dropout=layer_dropout,
             dtype=dtype,
             name="rnn",
             **initial,
@@ -236,23 +240,6 @@ class MemoryNetwork(LayerOfLayers, keras.Model):
         mask = presence(sequences) if presence is not None else None  # (batch, time)
         hidden = rnn(features(sequences), mask=mask)  # (batch, units) or (batch, time, units)
         super().__init__(inputs=sequences, outputs=scores(drop(hidden)), **kwargs)
-
-        # === Config ===
-        self.settings = {
-            "reads": reads,
-            "input_size": input_size,
-            "answers": answers,
-            "output_size": output_size,
-            "padded": padded,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "bidirectional": bidirectional,
-            "chrono_length": chrono_length,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-        }
 
     @property
     def rnn(self) -> DeepRNN:
@@ -287,13 +274,6 @@ class MemoryNetwork(LayerOfLayers, keras.Model):
             For each layer its states, `(batch_size, units)`: of an LSTM a and c.
         """
         return self.rnn.get_initial_state(batch_size)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **trainable_config(self), **self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MemoryNetwork:
-        return cls(**config)
 
 
 def directions_of(layer: Any) -> list[Any]:

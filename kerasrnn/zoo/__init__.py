@@ -1,6 +1,7 @@
 """The zoo: task models, each with its text side, its training and its presets."""
 
 from kerasrnn.text import Entity
+from kerasrnn.zoo.memory_model import MemoryModel
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
@@ -9,6 +10,7 @@ from kerasrnn.zoo.text_classifier import Classification, TextClassifier, Weighed
 __all__ = [
     "Classification",
     "Entity",
+    "MemoryModel",
     "Preset",
     "SequenceTagger",
     "TaggedToken",

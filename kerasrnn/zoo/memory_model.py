@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import keras
@@ -11,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasrnn.cells import CELLS
 from kerasrnn.data import MemoryExamples
 from kerasrnn.data.errors import check_numbers
-from kerasrnn.networks.memory import ANSWERS, PADDING_ID, READS, MemoryNetwork
+from kerasrnn.networks.memory import PADDING_ID, Answers, MemoryNetwork, Reads
+from kerasrnn.networks.options import Count, Terms
 from kerasrnn.serving import Signature
-from kerasrnn.zoo.batches import EpochBatches
-from kerasrnn.zoo.task import Task, check_between, check_choice, check_positive, order_seed
+from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
+from kerasrnn.zoo.inputs import rows_of, traced, weights_by_class
+from kerasrnn.zoo.task import Task
 
 # When Hochreiter & Schmidhuber (1997) call an answer right: a number within 0.04, and a label if
 # each output is within 0.3 of what it should be.
@@ -37,6 +37,28 @@ class MemoryModel(Task):
     The answer for a sequence depends on no other: neither the size of a batch nor its padding
     changes it.
 
+    It is trained (`fit`) and measured (`evaluate`) on
+
+    - `MemoryExamples`; or an array of sequences, with an array of targets as `y`;
+    - a `tf.data.Dataset` of pairs of a sequence and its target, or of batches of them. `fit` takes
+      batches as they come: they may be without end, such as those of
+      `kerasrnn.data.fresh_batches`, with `steps_per_epoch` to say how many are an epoch. Such a
+      dataset knows of no epoch: it must begin with that of `initial_epoch`.
+
+    `class_weight` is by label or by symbol, its name or its number.
+
+    While it trains, `solved` is in the logs beside `loss`. It is taken before the weights change,
+    so for sequences that are seen once it is that of unseen data.
+
+    `evaluate` returns for numbers `mse`, the mean squared error, which is also `loss`. For labels
+    and symbols it returns `loss`, the mean cross-entropy in nats, and `accuracy`, the share of
+    right answers; with an answer at each step both are over all steps that ask for one. `solved` is
+    the share of sequences that are answered right throughout: numbers within 0.04, a label with
+    each probability within 0.3 of 0 or 1 as it should be (both as in Hochreiter & Schmidhuber
+    1997), and every single symbol. Where more than one symbol may follow, each of those must have a
+    higher score than all others; accuracy is then the share of steps at which the best is one of
+    those.
+
     Args:
         reads: what a step of a sequence is: `numbers` or `symbols`.
         input_size: how many numbers a step has, or how many symbols there are.
@@ -44,18 +66,8 @@ class MemoryModel(Task):
         output_size: how many numbers, labels or symbols there are to answer.
         symbols: the names of the symbols that are read, or None.
         labels: the names of the labels or of the symbols that are answered, or None.
-        padded: whether sequences may be padded on the right. Those that are not save the time for
-            the mask.
-        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
-        units: the length of the recurrent state, for each direction.
-        depth: how many recurrent layers.
-        bidirectional: whether the sequence is read from both ends.
-        chrono_length: the greatest number of steps to remember, for which the gates' biases are
-            made (`kerasrnn.cells.Chrono`); None for biases as usual.
-        dropout: the share of components dropped behind the recurrent layers.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
-        layer_dropout: the share of components dropped between the recurrent layers.
-        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+        **kwargs: the options of the network, such as `cell`, `units` and `chrono_length`: see
+            `MemoryNetwork`; and `name`, `dtype` and `trainable`, as for `keras.Model`.
 
     Raises:
         ValueError: if an argument has a value that is not allowed; the message names it.
@@ -71,74 +83,25 @@ class MemoryModel(Task):
     (3, 1)
     """
 
-    vocabulary_arguments = ("symbols", "labels")
+    network_class = MemoryNetwork
+    answer_batch_size = 256
+    answer_steps = 2**20
     _compiles_by_itself = True  # sequences of one length: XLA compiles once
 
     def __init__(
         self,
-        reads: str,
-        input_size: int,
-        answers: str,
-        output_size: int,
-        symbols: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        *,
-        padded: bool = False,
-        cell: str = "lstm",
-        units: int = 64,
-        depth: int = 1,
-        bidirectional: bool = False,
-        chrono_length: int | None = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
+        reads: Reads,
+        input_size: Count,
+        answers: Answers,
+        output_size: Count,
+        symbols: Terms | None = None,
+        labels: Terms | None = None,
         **kwargs: Any,
     ) -> None:
-        check_choice("reads", reads, READS)
-        check_choice("answers", answers, ANSWERS)
-        check_choice("cell", cell, tuple(CELLS))
-        for name, value in {
-            "input_size": input_size,
-            "output_size": output_size,
-            "units": units,
-            "depth": depth,
-        }.items():
-            check_positive(name, value)
-        for name, share in {
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-        }.items():
-            check_between(name, share, 0, 1)
-        if chrono_length is not None:
-            if not isinstance(chrono_length, int) or chrono_length < 3:
-                raise ValueError(
-                    "`chrono_length` must be an integer of at least 3, or None. "
-                    f"Received: {chrono_length!r}"
-                )
-            if cell == "simple":
-                raise ValueError(
-                    "`chrono_length` is for cells with gates: simplified_gru, gru, lstm. The cell "
-                    "'simple' has none; leave `chrono_length` out."
-                )
         _check_names("symbols", symbols, input_size if reads == "symbols" else 0)
         _check_names("labels", labels, output_size if answers != "number" else 0)
+        options = self.network_options(kwargs)
         super().__init__(**kwargs)
-        self.settings: dict[str, Any] = {
-            "reads": reads,
-            "input_size": input_size,
-            "answers": answers,
-            "output_size": output_size,
-            "padded": padded,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "bidirectional": bidirectional,
-            "chrono_length": chrono_length,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-        }
         self.input_size = input_size
         self.output_size = output_size
         self.reads_symbols = reads == "symbols"
@@ -146,13 +109,21 @@ class MemoryModel(Task):
         self.symbols = None if symbols is None else tuple(symbols)
         self.labels = None if labels is None else tuple(labels)
 
-        self.network = MemoryNetwork(**self.settings, dtype=self.dtype_policy, name="network")
+        self.network = MemoryNetwork(
+            reads,
+            input_size,
+            answers,
+            output_size,
+            dtype=self.dtype_policy,
+            name="network",
+            **options,
+        )
         self.right = keras.metrics.Mean(name="solved")
         self.built = True
 
-        self._scores_function = tf.function(
-            self._scores, input_signature=[self._sequences_spec()], autograph=False
-        )
+        # For sequences of any length, whatever that of the first is.
+        self._scores_function = traced(self._scores, self._sequences_spec())
+        self._judge_function = traced(self.judge, self._sequences_spec(), self._targets_spec())
 
     @property
     def input_dtype(self) -> str:  # type: ignore[override]
@@ -215,44 +186,26 @@ class MemoryModel(Task):
         """The network's scores; see `MemoryNetwork`. For answers, see `predict`."""
         return self.network(inputs, training=training)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """The mean squared error, or the mean cross-entropy in nats, and regularisers.
-
-        The mean is one over all sequences of a batch, or over all of their steps that ask for an
-        answer.
-        """
-        total, count = self._summed_loss(y, y_pred)
-        loss = total / ops.maximum(count, 1.0)
-        for regularisation in self.losses:
-            loss = loss + ops.cast(regularisation, "float32")
-        return loss
-
-    def _summed_loss(self, targets: Any, scores: Any) -> tuple[Any, Any]:
-        """The sum of losses, and how many there are."""
+    def loss_terms(self, x, y, outputs, weights=None, training=False):
+        """The squared error, or the cross-entropy in nats at each step that asks for an answer."""
         if self.answers == "number":
-            squares = ops.square(scores - ops.cast(targets, "float32"))
-            return ops.sum(squares), ops.cast(ops.size(squares), "float32")
-        asked = ops.cast(ops.not_equal(targets, PADDING_ID), "float32")
-        losses = ops.sparse_categorical_crossentropy(
-            ops.maximum(targets, 0), scores, from_logits=True
-        )
-        return ops.sum(losses * asked), ops.sum(asked)
+            losses = ops.square(outputs - ops.cast(y, "float32"))  # (batch, output_size)
+            count = ops.size(losses)
+        else:
+            asked = ops.cast(ops.not_equal(y, PADDING_ID), "float32")
+            losses = asked * ops.sparse_categorical_crossentropy(
+                ops.maximum(y, 0), outputs, from_logits=True
+            )  # (batch,) or (batch, time)
+            count = ops.sum(asked)
+        if weights is not None:
+            missing = len(losses.shape) - len(weights.shape)
+            losses = losses * (ops.expand_dims(weights, -1) if missing else weights)
+        return [(ops.sum(losses), count)]
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """Figures of the training: the loss, and `solved`, the share of sequences answered right.
-
-        They are taken before the weights change, so for sequences that are seen once they are those
-        of unseen data.
-        """
+        """What is in the logs: the loss, and `solved`, the share of sequences answered right."""
         self.right.update_state(self._right(y, y_pred))
         return self.get_metrics_result()
 
@@ -271,137 +224,97 @@ class MemoryModel(Task):
             right = ops.all(ops.logical_or(unasked, ops.equal(answers, targets)), axis=-1)
         return ops.cast(right, "float32")
 
-    # === Training ===
+    # === Examples ===
 
-    def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        batch_size: int = 32,
-        epochs: int = 10,
-        validation_data: Any = None,
-        callbacks: Sequence[keras.callbacks.Callback] | None = None,
-        verbose: str | int = "auto",
-        shuffle: bool = True,
-        seed: int | None = None,
-        initial_epoch: int = 0,
-        steps_per_epoch: int | None = None,
-    ) -> keras.callbacks.History:
-        """Train on sequences.
+    def stream(self, x: Any) -> tf.data.Dataset | None:
+        """Batches, if that is what a dataset has; see `fit`."""
+        if not isinstance(x, tf.data.Dataset) or not isinstance(x.element_spec, tuple):
+            return None
+        sequences = x.element_spec[0]
+        rank = self._sequences_spec().shape.rank
+        return x if isinstance(sequences, tf.TensorSpec) and sequences.shape.rank == rank else None
 
-        Args:
-            x: `MemoryExamples`; or an array of sequences, with `y`; or a `tf.data.Dataset` of
-                batches `(inputs, targets)`, such as `kerasrnn.data.fresh_batches` returns.
-            y: the targets, for an array.
-            batch_size: how many sequences are in a batch; for a dataset, it is the dataset's own.
-            epochs: at which epoch to stop, counted from the first.
-            validation_data: examples, or a pair `(x, y)`. After each epoch what `evaluate` says of
-                it is in the logs, with `val_` before each name.
-            callbacks: Keras callbacks.
-            verbose: as in `keras.Model.fit`.
-            shuffle: whether each epoch has another order.
-            seed: decides the order of each epoch. None draws one from Keras's random seed.
-            initial_epoch: the epoch at which to go on, counted from 0.
-            steps_per_epoch: how many batches an epoch has, for a dataset without end, and for none
-                else. Such a dataset knows of no epoch: it must begin with that of `initial_epoch`.
+    def read(self, x: Any, y: Any = None, argument: str = "x") -> MemoryExamples:
+        """Sequences with their targets from whatever they come in; see `fit`."""
+        if isinstance(x, tf.data.Dataset):
+            x, y = self._gathered(x, argument)
+        inputs = self._checked_inputs(x, argument)
+        allowed = None
+        if isinstance(x, MemoryExamples):
+            y, allowed = x.targets, x.allowed
+        if y is None:
+            raise ValueError(f"`{argument}` must come with its targets. Received none.")
+        targets = check_numbers(y, f"The targets of `{argument}`")
+        wanted: tuple[int, ...]
+        if self.answers == "number":
+            wanted, kinds = (len(inputs), self.output_size), "fiu"
+            if targets.ndim == 1 and self.output_size == 1:
+                targets = targets[:, None]
+        else:
+            wanted, kinds = inputs.shape[: 1 if self.answers == "label" else 2], "iu"
+        if targets.shape != wanted or targets.dtype.kind not in kinds:
+            kind = "numbers" if self.answers == "number" else "integers"
+            raise ValueError(
+                f"The targets of `{argument}` must be {kind} of the shape {wanted}. "
+                f"Received: {targets.dtype} {targets.shape}"
+            )
+        if self.answers == "number":
+            if not np.isfinite(targets).all():
+                raise ValueError(f"The targets of `{argument}` must be finite numbers.")
+            return MemoryExamples(inputs, targets.astype(np.float32))
+        low = PADDING_ID if self.answers == "symbols" else 0
+        _check_range(f"The targets of `{argument}`", targets, low, self.output_size)
+        return MemoryExamples(inputs, targets.astype(np.int32), allowed=allowed)
 
-        Returns:
-            A Keras `History`.
-
-        Raises:
-            ValueError: if there are no sequences, or they have a shape, a dtype or values that the
-                model cannot take.
-
-        Example:
-
-        >>> from kerasrnn.data import copy_memory
-        >>> from kerasrnn.zoo import MemoryModel
-        >>> examples = copy_memory(64, blank=5, recalled=2, seed=1)
-        >>> model = MemoryModel.from_examples(examples, units=8, chrono_length=9)
-        >>> history = model.fit(examples, epochs=2, verbose=0)
-        >>> sorted(history.history)
-        ['loss', 'solved']
-        """
-        check_positive("batch_size", batch_size)
-        validation = None
-        if validation_data is not None:
-            paired = isinstance(validation_data, tuple)
-            val_x, val_y = validation_data if paired else (validation_data, None)
-            validation = self._checked(val_x, val_y, "validation_data")
-        callbacks = list(callbacks or [])
-        if not isinstance(x, tf.data.Dataset):
-            if steps_per_epoch is not None:
-                raise ValueError(
-                    "`steps_per_epoch` is for a dataset without end: all sequences of `x` are an "
-                    f"epoch. Received: {steps_per_epoch!r}"
-                )
-            sequences = _Sequences(self._checked(x, y))
-            batches = _Batches(sequences, batch_size, order_seed(seed, shuffle))
-            x, callbacks = batches.dataset(), [batches, *callbacks]
-        return self._fit(
-            x,
-            validation=validation,
-            sample=lambda kept: kept[:1].dataset(1),
-            epochs=epochs,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=callbacks,
-            verbose=verbose,
+    def _gathered(self, dataset: tf.data.Dataset, argument: str) -> tuple[Any, Any]:
+        """The sequences and the targets of a dataset, padded to one length."""
+        rank = self._sequences_spec().shape.rank - 1
+        rows = list(rows_of(dataset, {"inputs": rank}, argument))
+        if not all(isinstance(row, tuple) and len(row) == 2 for row in rows):
+            raise ValueError(f"`{argument}` must be a dataset of pairs of a sequence and a target.")
+        inputs, targets = [row[0] for row in rows], [row[1] for row in rows]
+        absent = PADDING_ID if self.reads_symbols else np.nan
+        return (
+            _padded(inputs, absent),
+            _padded(targets, PADDING_ID) if self.answers == "symbols" else np.array(targets),
         )
 
-    def evaluate(
-        self, x: Any, y: Any = None, *, batch_size: int = 256, **kwargs: Any
-    ) -> dict[str, float]:
-        """Measure the model on sequences whose answers are known.
+    def encode(self, examples: MemoryExamples) -> Encoded:
+        """Sequences as they are."""
+        return Encoded(examples.inputs, examples.targets, examples.present.sum(axis=1))
 
-        Args:
-            x: `MemoryExamples`, or an array of sequences, with `y`.
-            y: the targets.
-            batch_size: how many sequences are in a batch; it changes no figure.
-            **kwargs: what Keras passes when it validates while training.
+    def class_weights(self, examples: MemoryExamples, class_weight: Any) -> Any:
+        """How much each sequence counts by its label, or each step by its symbol."""
+        if self.answers == "number":
+            return super().class_weights(examples, class_weight)
+        names = [self.label_name(number) for number in range(self.output_size)]
+        weights = weights_by_class(class_weight, names)[examples.targets]
+        if self.answers == "label":
+            return weights
+        rows, time = weights.shape
+        return Ragged(np.arange(rows + 1) * time, weights.reshape(-1))
 
-        Returns:
-            For numbers `mse`, the mean squared error, which is also `loss`. For labels and symbols
-            `loss`, the mean cross-entropy in nats, and `accuracy`, the share of right answers; with
-            an answer at each step both are over all steps that ask for one. `solved` is the share
-            of sequences that are answered right throughout: numbers within 0.04, a label with each
-            probability within 0.3 of 0 or 1 as it should be (both as in Hochreiter & Schmidhuber
-            1997), and every single symbol. Where more than one symbol may follow, each of those
-            must have a higher score than all others; accuracy is then the share of steps at which
-            the best is one of those.
+    # === Measuring ===
 
-        Raises:
-            ValueError: if there are no sequences, or they do not fit the model.
+    def judge(self, x: Any, y: Any) -> dict[str, Any]:
+        """The loss of sequences, their scores, and which are answered right."""
+        scores = self.network(x, training=False)
+        total, count = self.loss_terms(x, y, scores)[0]
+        return {"loss": total, "count": count, "scores": scores, "right": self._right(y, scores)}
 
-        Example:
-
-        >>> from kerasrnn.data import temporal_order
-        >>> from kerasrnn.zoo import MemoryModel
-        >>> examples = temporal_order(20, seed=1)
-        >>> model = MemoryModel.from_examples(examples, units=8)
-        >>> sorted(model.evaluate(examples))
-        ['accuracy', 'loss', 'solved']
-        """
-        if self._is_validating(kwargs):
-            return self._measure(self._validation, batch_size or 256)
-        return self._measure(self._checked(x, y), batch_size)
-
-    def _measure(self, examples: MemoryExamples, batch_size: int) -> dict[str, float]:
+    def measure(self, examples: MemoryExamples, batch_size: int) -> dict[str, float]:
+        """The figures of sequences; see `evaluate`."""
         losses = count = right = answers = 0.0
-        for begin in range(0, len(examples), batch_size):
-            part = examples[begin : begin + batch_size]
-            scores = self._scores_function(tf.constant(part.inputs))
-            targets = tf.constant(part.targets)
-            total, number = self._summed_loss(targets, scores)
-            losses, count = losses + float(total), count + float(number)
+        for indices, judged in self.judged(self.encode(examples), batch_size):
+            losses, count = losses + float(judged["loss"]), count + float(judged["count"])
+            part = examples[indices]
             if part.allowed is not None:
-                good, solved = _allowed(scores.numpy(), part.targets, part.allowed)
+                good, solved = _allowed(judged["scores"], part.targets, part.allowed)
                 answers, right = answers + good, right + solved
                 continue
-            right += float(ops.sum(self._right(targets, scores)))
+            right += float(judged["right"].sum())
             if self.answers != "number":
-                best = np.argmax(scores.numpy(), axis=-1)
+                best = np.argmax(judged["scores"], axis=-1)
                 answers += int((best == part.targets).sum())
         measured = {"loss": losses / max(1.0, count)}
         if self.answers == "number":
@@ -412,13 +325,14 @@ class MemoryModel(Task):
 
     # === Prediction ===
 
-    def predict(self, x: Any, *, batch_size: int = 256) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = 0) -> np.ndarray:
         """Answer.
 
         Args:
             x: sequences: numbers `(count, time, input_size)`, padded with NaN, or symbols
                 `(count, time)`, padded with −1; or `MemoryExamples`.
             batch_size: how many sequences are in a batch; it changes no answer.
+            verbose: 1 shows a progress bar.
 
         Returns:
             Numbers, float32 `(count, output_size)`; labels, int32 `(count,)`; or symbols, int32
@@ -436,7 +350,7 @@ class MemoryModel(Task):
         (3, 9)
         """
         inputs = self._checked_inputs(x)
-        scores = self._all_scores(inputs, batch_size)
+        scores = self._all_scores(inputs, batch_size, verbose)
         if self.answers == "number":
             return scores
         answers = scores.argmax(axis=-1).astype(np.int32)
@@ -444,7 +358,7 @@ class MemoryModel(Task):
             answers[~MemoryExamples(inputs, inputs).present] = PADDING_ID
         return answers
 
-    def probabilities(self, x: Any, *, batch_size: int = 256) -> np.ndarray:
+    def probabilities(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """How likely each label or symbol is.
 
         Args:
@@ -489,7 +403,7 @@ class MemoryModel(Task):
         >>> MemoryModel.from_examples(examples, units=8).gradient_reach(examples).shape
         (30,)
         """
-        examples = self._checked(x, y)
+        examples = self.read(x, y)
         if not examples.present.all():
             raise ValueError("`x` must hold no padding here: steps are counted from the end.")
         if self.settings["bidirectional"]:
@@ -509,11 +423,14 @@ class MemoryModel(Task):
         gradient = tape.gradient(total, features)  # (batch, time, size)
         return tf.reduce_mean(tf.norm(gradient, axis=-1), axis=0).numpy()
 
-    def _all_scores(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
-        check_positive("batch_size", batch_size)
+    def _all_scores(
+        self, inputs: np.ndarray, batch_size: int | None, verbose: str | int = 0
+    ) -> np.ndarray:
+        batch_size = self._answer_batch_size(batch_size)
+        lengths = np.full(len(inputs), inputs.shape[1])
         parts = [
-            self._scores_function(tf.constant(inputs[begin : begin + batch_size])).numpy()
-            for begin in range(0, len(inputs), batch_size)
+            self._scores_function(tf.constant(inputs[indices])).numpy()
+            for indices in batches_of(lengths, batch_size, self.answer_steps, verbose=verbose)
         ]
         scores = np.concatenate(parts)
         self.check_answers(scores)
@@ -608,6 +525,12 @@ class MemoryModel(Task):
             return tf.TensorSpec((None, None), tf.int32)
         return tf.TensorSpec((None, None, self.input_size), tf.float32)
 
+    def _targets_spec(self) -> tf.TensorSpec:
+        if self.answers == "number":
+            return tf.TensorSpec((None, self.output_size), tf.float32)
+        shape = (None,) if self.answers == "label" else (None, None)
+        return tf.TensorSpec(shape, tf.int32)
+
     # === Data ===
 
     @property
@@ -634,36 +557,7 @@ class MemoryModel(Task):
         Args:
             examples: the examples.
         """
-        self._checked(examples)
-
-    def _checked(self, x: Any, y: Any = None, argument: str = "x") -> MemoryExamples:
-        inputs = self._checked_inputs(x, argument)
-        allowed = None
-        if isinstance(x, MemoryExamples):
-            y, allowed = x.targets, x.allowed
-        if y is None:
-            raise ValueError(f"`{argument}` must come with its targets. Received none.")
-        targets = check_numbers(y, f"The targets of `{argument}`")
-        wanted: tuple[int, ...]
-        if self.answers == "number":
-            wanted, kinds = (len(inputs), self.output_size), "fiu"
-            if targets.ndim == 1 and self.output_size == 1:
-                targets = targets[:, None]
-        else:
-            wanted, kinds = inputs.shape[: 1 if self.answers == "label" else 2], "iu"
-        if targets.shape != wanted or targets.dtype.kind not in kinds:
-            kind = "numbers" if self.answers == "number" else "integers"
-            raise ValueError(
-                f"The targets of `{argument}` must be {kind} of the shape {wanted}. "
-                f"Received: {targets.dtype} {targets.shape}"
-            )
-        if self.answers == "number":
-            if not np.isfinite(targets).all():
-                raise ValueError(f"The targets of `{argument}` must be finite numbers.")
-            return MemoryExamples(inputs, targets.astype(np.float32))
-        low = PADDING_ID if self.answers == "symbols" else 0
-        _check_range(f"The targets of `{argument}`", targets, low, self.output_size)
-        return MemoryExamples(inputs, targets.astype(np.int32), allowed=allowed)
+        self.read(examples)
 
     def _checked_inputs(self, x: Any, argument: str = "x") -> np.ndarray:
         inputs = x.inputs if isinstance(x, MemoryExamples) else x
@@ -700,17 +594,6 @@ class MemoryModel(Task):
             raise ValueError(f"`{argument}` must be padded on the right only, and no row wholly.")
         return inputs
 
-    # === Config ===
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "symbols": None if self.symbols is None else list(self.symbols),
-            "labels": None if self.labels is None else list(self.labels),
-            **self.settings,
-        }
-
 
 def _check_names(argument: str, names: Sequence[str] | None, count: int) -> None:
     if names is None:
@@ -741,36 +624,8 @@ def _allowed(scores: np.ndarray, targets: np.ndarray, allowed: np.ndarray) -> tu
     return int((best & asked).sum()), int(apart.all(axis=-1).sum())
 
 
-@dataclass(frozen=True)
-class _Sequences:
-    """Examples of which `EpochBatches` makes batches."""
-
-    examples: MemoryExamples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return self.examples.present.sum(axis=1)
-
-    @property
-    def signature(self) -> Any:
-        return tuple(
-            tf.TensorSpec((None, *array.shape[1:]), array.dtype)
-            for array in (self.examples.inputs, self.examples.targets)
-        )
-
-    def batch(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        part = self.examples[indices]
-        return part.inputs, part.targets
-
-
-class _Batches(EpochBatches):
-    """Sequences in an order that depends on the seed and the epoch alone."""
-
-    def order(self, epoch: int) -> list[np.ndarray]:
-        order = np.arange(len(self.sentences))
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        return np.split(order, range(self.batch_size, len(order), self.batch_size))
+def _padded(rows: Sequence[np.ndarray], absent: float) -> np.ndarray:
+    """Sequences of several lengths in one array."""
+    if not rows:
+        return np.zeros(0)
+    return keras.utils.pad_sequences(rows, padding="post", value=absent, dtype=rows[0].dtype)

@@ -148,6 +148,95 @@ def test_figures_of_a_grammar(rng):
 # === Training ===
 
 
+def nothing_changes(kind: str) -> MemoryModel:
+    model = make(kind)
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    return model
+
+
+def loss_of(model: MemoryModel, *data, **options) -> float:
+    return model.fit(*data, batch_size=12, verbose=0, **options).history["loss"][0]
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_sequences_have_weights(kind):
+    """Those that count nothing are as good as left out; answers that are asked for are counted."""
+    model, examples = nothing_changes(kind), EXAMPLES[kind]
+    weighed = loss_of(model, examples, sample_weight=np.array([2.0] * 6 + [0.0] * 6))
+    asked = (examples.targets != -1).reshape(12, -1).sum(axis=1)
+    few = loss_of(model, examples[:6]) * 2 * asked[:6].sum() / asked.sum()
+    assert weighed == pytest.approx(few, rel=1e-4)
+
+
+def test_answers_have_weights():
+    model, examples = nothing_changes("label"), EXAMPLES["label"]
+    chances = model.probabilities(examples).astype("float64")
+    each = -np.log(chances[range(12), examples.targets])
+    for weights in ({"XY": 3.0, "YY": 0.0}, {1: 3.0, 3: 0.0}):
+        expected = (each * np.array([1, 3, 1, 0])[examples.targets]).mean()
+        found = loss_of(model, examples, class_weight=weights)
+        assert found == pytest.approx(expected, rel=1e-4)
+    model, examples = nothing_changes("symbols"), EXAMPLES["symbols"]
+    chances = model.probabilities(examples).astype("float64")
+    asked = examples.targets >= 0
+    right = np.maximum(examples.targets, 0)
+    each = -np.log(np.take_along_axis(chances, right[..., None], axis=2)[..., 0])
+    found = loss_of(model, examples, class_weight={"T": 0.5}, sample_weight=np.full(12, 2.0))
+    weights = np.where(right == examples.symbols.index("T"), 1.0, 2.0)
+    assert found == pytest.approx((each * weights)[asked].mean(), rel=1e-4)
+    with pytest.raises(ValueError, match="`class_weight` is for models that choose among classes"):
+        make("number").fit(EXAMPLES["number"], class_weight={0: 1.0})
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_all_forms_of_data_are_taken_alike(kind):
+    model, examples = nothing_changes(kind), EXAMPLES[kind]
+    plain = (examples.inputs, examples.targets)
+    expected, loss = model.evaluate(*plain), loss_of(model, *plain)
+    rows = tf.data.Dataset.from_tensor_slices(plain)
+    for dataset in (rows, rows.batch(5), rows.batch(12)):
+        assert model.evaluate(dataset) == pytest.approx(expected, rel=1e-5)
+    for dataset in (rows, rows.batch(12)):
+        assert loss_of(model, dataset) == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_dataset_of_sequences_of_several_lengths():
+    model, examples = make("symbols"), EXAMPLES["symbols"]
+    lengths = examples.present.sum(axis=1)
+    assert len(set(lengths)) > 1
+    rows = tf.data.Dataset.from_generator(
+        lambda: (
+            (x[:n], y[:n])
+            for x, y, n in zip(examples.inputs, examples.targets, lengths, strict=True)
+        ),
+        output_signature=(tf.TensorSpec((None,), tf.int32),) * 2,
+    )
+    expected = model.evaluate(examples.inputs, examples.targets)
+    assert model.evaluate(rows) == pytest.approx(expected, rel=1e-5)
+
+
+def test_datasets_that_cannot_be():
+    model, examples = make("number"), EXAMPLES["number"]
+    rows = tf.data.Dataset.from_tensor_slices((examples.inputs, examples.targets))
+    with pytest.raises(ValueError, match="must be a dataset that ends"):
+        model.evaluate(rows.repeat())
+    with pytest.raises(ValueError, match="dataset of pairs of a sequence and a target"):
+        model.evaluate(tf.data.Dataset.from_tensor_slices(examples.inputs))
+    for options in (
+        {"y": examples.targets},
+        {"sample_weight": np.ones(12)},
+        {"validation_split": 0.5},
+    ):
+        with pytest.raises(ValueError, match="a dataset of batches, which are taken as they come"):
+            model.fit(rows.batch(4), **options)
+
+
+def test_sequences_of_other_lengths_are_measured():
+    model = make("number")
+    assert model.evaluate(EXAMPLES["number"])["loss"] > 0
+    assert model.evaluate(adding(5, length=14, seed=2))["loss"] > 0
+
+
 def test_it_learns_to_add():
     model = MemoryModel.from_examples(EXAMPLES["number"], cell="gru", units=12)
     model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
