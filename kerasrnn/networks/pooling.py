@@ -10,6 +10,7 @@ from keras import ops
 POOLINGS = ("mean", "max", "last", "attention")
 
 _LOWEST = -1e4  # float16 can hold it
+_NOTHING = -float("inf")  # the maximum of no steps and of no rows, which Keras refuses otherwise
 
 
 def mean_of_steps(sequences: Any, mask: Any) -> Any:
@@ -35,7 +36,8 @@ def max_of_steps(sequences: Any, mask: Any) -> Any:
     """
     present = ops.expand_dims(mask, -1)  # (batch, time, 1)
     lowest = ops.full_like(sequences, _LOWEST)
-    highest = ops.max(ops.where(present, sequences, lowest), axis=1)  # (batch, units)
+    kept = ops.where(present, sequences, lowest)
+    highest = ops.max(kept, axis=1, initial=_NOTHING)  # (batch, units)
     return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
 
@@ -54,12 +56,12 @@ def last_of_steps(sequences: Any, mask: Any, bidirectional: bool = False) -> Any
         `(batch, units)`; zeros where no step is left.
     """
     steps = ops.arange(ops.shape(mask)[1], dtype="int32")  # (time,)
-    last = ops.max(ops.where(mask, steps, -1), axis=1, keepdims=True)  # (batch, 1)
+    last = ops.max(ops.where(mask, steps, -1), axis=1, keepdims=True, initial=-1)  # (batch, 1)
     at_last = ops.equal(steps, last)  # (batch, time), nowhere true without any step
     if not bidirectional:
         return _sum_where(at_last, sequences)
     time = ops.shape(mask)[1]
-    first = ops.min(ops.where(mask, steps, time), axis=1, keepdims=True)
+    first = ops.min(ops.where(mask, steps, time), axis=1, keepdims=True, initial=time)
     half = sequences.shape[-1] // 2
     return ops.concatenate(
         [
@@ -227,7 +229,7 @@ class AttentionPooling(_Pooling):
         u = ops.tanh(ops.matmul(sequences, self.kernel) + self.bias)  # (batch, time, units)
         scores = ops.cast(ops.sum(u * self.query, axis=-1), "float32")  # (batch, time)
         scores = ops.where(mask, scores, ops.full_like(scores, _LOWEST))
-        scores = scores - ops.max(scores, axis=1, keepdims=True)
+        scores = scores - ops.max(scores, axis=1, keepdims=True, initial=_NOTHING)
         powers = ops.where(mask, ops.exp(scores), ops.zeros_like(scores))
         # The largest power is 1, unless there is no step at all.
         weights = powers / ops.maximum(ops.sum(powers, axis=1, keepdims=True), 1e-6)

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from kerasrnn.networks.classifier import ClassifierNetwork, poolings
-from kerasrnn.networks.pooling import AttentionPooling, StepPooling
+from kerasrnn.networks.pooling import AttentionPooling, SentencePooling, StepPooling
 from tests import oracles
 from tests.backends import value_and_gradients
 
@@ -101,6 +101,18 @@ def test_poolings_skip_holes_and_give_zeros_without_steps(rng):
     np.testing.assert_allclose(weights.sum(1), [1, 1, 0], atol=1e-6)
     assert (weights[~mask] == 0).all()
     assert (pooled[2] == 0).all()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0)])
+def test_no_rows_and_no_steps_are_pooled(shape):
+    sequences, mask = np.zeros((*shape, 6), "float32"), np.zeros(shape, bool)
+    kinds = [StepPooling(kind, bidirectional=True) for kind in ("mean", "max", "last")]
+    for layer in (*kinds, SentencePooling(), AttentionPooling(4)):
+        pooled = layer(sequences, mask=mask)
+        pooled = pooled[0] if isinstance(pooled, tuple) else pooled
+        assert tuple(pooled.shape) == (shape[0], 12 if isinstance(layer, SentencePooling) else 6)
+        assert (ops.convert_to_numpy(pooled) == 0).all()
 
 
 def test_attention_with_large_scores_stays_finite(rng):
