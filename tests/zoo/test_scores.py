@@ -1,11 +1,14 @@
-"""Entity figures against a slow count written out from the definition."""
+"""Figures against a slow count written out from the definition: of entities, and of texts."""
 
+import collections
 import itertools
+import math
+import sys
 
 import numpy as np
 import pytest
 
-from kerasrnn.zoo.scores import tagging_scores
+from kerasrnn.zoo.scores import pair_scores, tagging_scores
 
 
 def slow_entities(tags: list[str]) -> set[tuple[str, int, int]]:
@@ -103,3 +106,52 @@ def test_sentences_must_match():
         tagging_scores([["O"]], [])
     with pytest.raises(ValueError, match="Sentence 0 has 1 tags in `gold` and 2"):
         tagging_scores([["O"]], [["O", "O"]])
+
+
+# === Written texts ===
+
+
+def corpus_bleu(references: list[str], answers: list[str], split) -> float:
+    """BLEU from the paper, for a corpus with all n-grams up to 4."""
+    logs = 0.0
+    for n in range(1, 5):
+        right = total = 0
+        for reference, answer in zip(references, answers, strict=True):
+
+            def grams(text, n=n):
+                pieces = split(text)
+                return collections.Counter(zip(*(pieces[i:] for i in range(n)), strict=False))
+
+            found = grams(answer)
+            right += sum((found & grams(reference)).values())
+            total += sum(found.values())
+        logs += math.log(right / total) / 4
+    length = sum(len(split(text)) for text in answers)
+    wanted = sum(len(split(text)) for text in references)
+    return 100 * math.exp(min(0.0, 1 - wanted / length)) * math.exp(logs)
+
+
+def test_bleu_is_that_of_the_paper():
+    pytest.importorskip("sacrebleu")
+    references = ["the cat sat on the mat today", "a dog ran far away"]
+    answers = ["the cat sat on a mat", "a dog ran far away"]
+    scores = pair_scores(references, answers)
+    assert scores["exact_match"] == 0.5
+    assert scores["bleu"] == pytest.approx(corpus_bleu(references, answers, str.split))
+    dates, written = ["2020-03-04", "1999-12-31"], ["2020-03-05", "1999-12-31"]
+    assert pair_scores(dates, written)["bleu"] == pytest.approx(corpus_bleu(dates, written, list))
+    # References without longer n-grams are not to blame for that; answers without them are.
+    assert pair_scores(["12", "345"], ["12", "345"])["bleu"] == pytest.approx(100)
+    assert pair_scores(references, [".", "."])["bleu"] == 0.0
+
+
+def test_without_sacrebleu_a_warning_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.warns(UserWarning, match=r"sacrebleu. Install it with pip install 'kerasrnn\[tra"):
+        assert pair_scores(["a"], ["a"]) == {"exact_match": 1.0}
+
+
+def test_texts_must_match():
+    for references, answers in ((["a"], []), ([], [])):
+        with pytest.raises(ValueError, match=r"one text for each of the `references`"):
+            pair_scores(references, answers)
