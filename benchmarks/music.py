@@ -21,15 +21,12 @@ from typing import Any
 
 from kerasrnn.networks.music import OUTPUTS
 from kerasrnn.zoo.presets.atomic import replacing_file
-from training.common import (
-    RunFolder,
-    make_console,
-    parameters_of,
-    parse_config,
-    set_seeds,
-)
+from training.endings import make_console
+from training.fitting import parameters_of, set_seeds
+from training.flags import parse_config
+from training.make_preset import hardware
 from training.music import SCRIPT, MusicConfig
-from training.publish import hardware
+from training.run_folder import RunFolder
 
 RESULTS = Path(__file__).resolve().parent / "results" / "music.json"
 
@@ -90,7 +87,7 @@ def measure(dataset: str, cell: str, outputs: str, seed: int) -> dict[str, Any]:
         )
         data = SCRIPT.load_data(config)
         config = SCRIPT.with_defaults(config, data)
-        model = SCRIPT.new_model(config, data)
+        model = SCRIPT.make_model(config, data)
         _, run = SCRIPT.fit(config, data, model, RunFolder(place, resume=False), console)
         measured = SCRIPT.measure(model, data, config)
     return {

@@ -53,7 +53,7 @@ EXPERIMENTS = (
         5e-5,
         "mse",
         "mean squared error, 1,000 test sequences",
-        "--task adding --length 600 --cell gru --units 150 --chrono 600 --sequences 8000 "
+        "--task adding --length 600 --cell gru --units 150 --chrono-length 600 --sequences 8000 "
         "--epochs 8 --batch-size 32 --learning-rate 0.01 --no-xla",
         "Numbers uniform in [0, 1), two of the 600 steps marked, any two, as in the authors' "
         "program. Training sequences are new in each epoch; the authors made 50,000 once.",
@@ -66,7 +66,7 @@ EXPERIMENTS = (
         1e-3,
         "loss",
         "cross-entropy in nats, mean over all 1,020 steps of 1,000 test sequences",
-        "--task copy --length 1000 --shortest 30 --cell simplified_gru --units 84 --chrono 2000 "
+        "--task copy --length 1000 --shortest 30 --cell simplified_gru --units 84 --chrono-length 2000 "
         "--sequences 4000 --epochs 120 --batch-size 32 --learning-rate 0.02 --clip-norm 0.1 "
         "--no-xla",
         "Ten symbols out of eight, 1,000 steps, the symbols again. Ours reads symbols as one-hot "

@@ -136,7 +136,7 @@ def write(experiment: Experiment, runs: Sequence[Mapping[str, Any]], results: Pa
 def _check_settings(experiment: Experiment, seed: int, folder: Path) -> None:
     """Raise a ValueError if a run was made with other flags than a row's command has."""
     # They bring TensorFlow, for which a table that is only written need not wait.
-    from training.common import flag_name, parse_config
+    from training.flags import flag_name, parse_config
     from training.memory import MemoryConfig
 
     words = command_of(experiment, seed).split()[3:]

@@ -65,8 +65,8 @@ def test_every_flag_of_the_tagger_is_in_the_tables_and_no_other():
 
 
 def test_every_command_with_a_script_can_be_parsed():
-    from training.common import parse_config
-    from training.publish import SCRIPTS, script_of
+    from training.flags import parse_config
+    from training.make_preset import SCRIPTS, script_of
     from training.teacher import parser
 
     commands = re.findall(r"^python -m training\.(\w+)(.*)$", "".join(blocks("sh")), re.M)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,27 +19,24 @@ from rich.text import Text
 
 from kerasrnn.data import LabelledText, check_labels, load_texts
 from kerasrnn.embeddings import read_terms, read_vectors
-from kerasrnn.networks.classifier import SPELLINGS, poolings
+from kerasrnn.networks.classifier import poolings
+from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.optimizers import LazyAdam
 from kerasrnn.zoo import Classification, TextClassifier
-from kerasrnn.zoo.text_classifier import UNITS_OF_TEXT
 from training import plots
 from training.attention_plot import attention_over_tokens, drawable
-from training.common import (
-    RunCallback,
-    RunFolder,
+from training.data import check_vectors, data_path, load_parts, naming_flags, tenth_held_out
+from training.fitting import RunCallback
+from training.flags import (
+    COUNT,
+    POSITIVE,
     TrainingConfig,
     UsageError,
-    check_vectors,
-    data_path,
     filled,
     flag,
-    given,
-    load_parts,
-    tenth_held_out,
+    with_options_of,
 )
-from training.data_flags import naming_flags
-from training.flags import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
+from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
 
@@ -49,79 +46,55 @@ DEFAULT_DATA = "builtin:languages"
 _TRAIN_TEXTS_MEASURED = 2000
 
 
+# The options for which there are better defaults than one for all.
+_BY_DATA = (
+    *("level", "units", "token_dimension", "dropout", "layer_dropout"),
+    *("lowercase", "normalize_digits", "split_contractions"),
+)
+
+
 @dataclass
+@with_options_of(TextClassifier, by_data=_BY_DATA)
 class ClassifierConfig(TrainingConfig):
     """The flags of `python -m training.classifier`."""
 
     text_column: str | None = flag(None, "the column or feature of the texts: a name or a number")
     label_column: str | None = flag(None, "the column or feature of the labels")
-    unit: str | None = flag(
-        None, "how texts are read; characters for builtin:languages", choices=UNITS_OF_TEXT
-    )
-    pooling: str = flag(
-        "attention+max",
-        "how one vector is made of all steps: mean, max, last, attention, or several joined by +",
-        check=poolings,
-    )
-    attention_units: int = flag(
-        50, "length of the hidden layer that weighs the steps", within=COUNT
-    )
     embeddings: str | None = flag(
         None,
         "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader",
         check=check_vectors,
+        of_new_models=True,
     )
-    freeze_embeddings: bool = flag(False, "do not train the word vectors of --embeddings")
     vector_words: int = flag(
         10_000,
         "how many of the first words of --embeddings to know besides those of the data",
         within=NOT_NEGATIVE,
+        of_new_models=True,
     )
     vector_deviation: float | None = flag(
         None,
         "standard deviation of the numbers of --embeddings; 1/√length by default",
         within=POSITIVE,
+        of_new_models=True,
     )
     lazy_embeddings: bool = flag(
         False, "change the embeddings of the words of a batch only: much faster with many words"
     )
-    token_dimension: int | None = flag(
-        None, "length of a word's or character's embedding without --embeddings", within=COUNT
-    )
-    spelling: str = flag("none", "how a word's spelling is read", choices=SPELLINGS)
-    character_units: int = flag(50, "length of the vector of a word's spelling", within=COUNT)
     min_count: int | None = flag(
-        None, "how often a word or character must occur to be known", within=COUNT
-    )
-    max_tokens: int | None = flag(
         None,
-        "how many words or characters of a text are read; a longer one loses its middle",
+        "how often a word or character must occur to be known",
         within=COUNT,
+        of_new_models=True,
     )
-    lowercase: bool | None = flag(
-        None, "look words up in small letters; not where characters are read, by default"
-    )
-    split_contractions: bool = flag(True, "split words as in the Penn Treebank: do n't")
     soft_labels: str | None = flag(
         None, "what to learn in place of --data: a file that python -m training.teacher wrote"
-    )
-    dropout: float | None = flag(
-        None,
-        "share of components dropped before and behind the recurrent layers; by the unit",
-        within=SHARE,
-    )
-    token_dropout: float = flag(
-        0.0, "share of words or characters taken for unknown in training", within=SHARE
-    )
-    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped", within=SHARE)
-    label_smoothing: float = flag(
-        0.0, "share of probability spread over all labels in training", within=SHARE
     )
 
     def check(self) -> None:
         super().check()
-        if self.embeddings and self.unit == "characters":
-            raise UsageError("--embeddings are vectors of words: --unit must be words.")
+        if self.embeddings and self.options.get("level") == "characters":
+            raise UsageError("--embeddings are vectors of words: --level must be words.")
 
 
 @dataclass
@@ -146,27 +119,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
     description = "Train a classifier of texts."
     config_class = ClassifierConfig
     task_class = TextClassifier
-    unit = "tokens"  # words or characters
-    network_flags = (
-        "cell",
-        "units",
-        "depth",
-        "bidirectional",
-        "unit",
-        "pooling",
-        "attention_units",
-        "embeddings",
-        "freeze_embeddings",
-        "vector_words",
-        "vector_deviation",
-        "token_dimension",
-        "spelling",
-        "character_units",
-        "min_count",
-        "max_tokens",
-        "lowercase",
-        "split_contractions",
-    )
+    counted = "tokens"  # words or characters
 
     # === Data ===
 
@@ -189,65 +142,48 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         return ClassifierData(rows, validation, test, source)
 
     def with_defaults(self, config: ClassifierConfig, data: ClassifierData) -> ClassifierConfig:
-        unit = config.unit or ("characters" if data.source == DEFAULT_DATA else "words")
-        characters = unit == "characters"
-        return replace(
-            config,
+        level = "characters" if data.source == DEFAULT_DATA else "words"
+        characters = config.options.get("level", level) == "characters"
+        config = config.with_defaults(
             data=data.source,
-            unit=unit,
-            units=given(config.units, 128 if characters else 100),
-            token_dimension=given(config.token_dimension, 64 if characters else 100),
-            epochs=given(config.epochs, 12 if characters else 8),
-            batch_size=given(config.batch_size, 64 if characters else 32),
-            learning_rate=given(config.learning_rate, 0.003),
-            min_count=given(config.min_count, 2 if characters else 1),
+            level=level,
+            units=128 if characters else 100,
+            token_dimension=64 if characters else 100,
+            epochs=12 if characters else 8,
+            batch_size=64 if characters else 32,
+            learning_rate=0.003,
+            min_count=2 if characters else 1,
             # Words are many and seen seldom: a network learns single ones by heart.
-            dropout=given(config.dropout, 0.2 if characters else 0.5),
-            lowercase=given(config.lowercase, not characters),
+            dropout=0.2 if characters else 0.5,
+            lowercase=not characters,
+            normalize_digits=not config.embeddings,  # the files have numbers as they are
+            split_contractions=True,
         )
+        deep = config.option("depth") > 1
+        return config.with_defaults(layer_dropout=config.option("dropout") if deep else 0.0)
 
     def check(self, model: TextClassifier, config: ClassifierConfig, data: ClassifierData) -> None:
         """Labels that the classifier does not know fail now, not after an hour."""
         known = model.inventory.tags
-        check_labels(data.train, known, data.source)
+        if config.preset:  # else they are those of this data
+            check_labels(data.train, known, data.source)
         check_labels(data.validation, known, config.validation or data.source)
         check_labels(data.test, known, config.test or data.source)
 
     # === Model ===
 
-    def new_model(self, config: ClassifierConfig, data: ClassifierData) -> TextClassifier:
-        arguments: dict[str, Any] = {"token_dimension": config.token_dimension}
+    def new_model(
+        self, config: ClassifierConfig, data: ClassifierData, options: dict[str, Any]
+    ) -> TextClassifier:
         extra: list[str] = []
-        config.check()  # of the unit that the data decides, too
+        config.check()  # of the level that the data decides, too
         if config.embeddings:
             source = data_path(config.embeddings)
             # Files of vectors have frequent words first; those of the training data are added.
             extra = read_terms(source)[: config.vector_words]
-            arguments["token_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
-            arguments["train_tokens"] = not config.freeze_embeddings
-            arguments["normalize_digits"] = False  # the files have numbers as they are
-        model = TextClassifier.from_texts(
-            data.train,
-            min_count=filled(config.min_count),
-            extra_tokens=extra,
-            unit=config.unit,
-            cell=config.cell,
-            units=filled(config.units),
-            depth=config.depth,
-            bidirectional=config.bidirectional,
-            pooling=config.pooling,
-            attention_units=config.attention_units,
-            spelling=config.spelling,
-            character_units=config.character_units,
-            max_tokens=config.max_tokens,
-            lowercase=bool(config.lowercase),
-            split_contractions=config.split_contractions,
-            dropout=filled(config.dropout),
-            token_dropout=config.token_dropout,
-            recurrent_dropout=config.recurrent_dropout,
-            layer_dropout=filled(config.dropout) if config.depth > 1 else 0.0,
-            label_smoothing=config.label_smoothing,
-            **arguments,
+            options["token_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
+        model = self.task_class.from_texts(
+            data.train, min_count=filled(config.min_count), extra_tokens=extra, **options
         )
         if config.embeddings:
             vectors = read_vectors(source, model.vocabulary.terms).scaled()
@@ -258,14 +194,6 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             model.set_word_vectors(np.pad(matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0)))
         return model
 
-    def preset_overrides(self, config: ClassifierConfig) -> dict[str, Any]:
-        return {
-            "dropout": filled(config.dropout),
-            "token_dropout": config.token_dropout,
-            "recurrent_dropout": config.recurrent_dropout,
-            "label_smoothing": config.label_smoothing,
-        }
-
     def describe(
         self, config: ClassifierConfig, data: ClassifierData, model: TextClassifier
     ) -> str:
@@ -274,7 +202,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         return (
             f"{data.source}: {len(data.train)} texts to train on, {len(data.validation)} to "
             f"validate, {len(data.test)} to test, {model.inventory.size} labels\n"
-            f"{settings['cell']} in {direction} over {settings['unit']}, {settings['units']} "
+            f"{settings['cell']} in {direction} over {settings['level']}, {settings['units']} "
             f"units, pooling {settings['pooling']}"
         )
 
@@ -296,7 +224,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         return Plan(
             fit=fit,
             steps=-(-len(examples) // filled(config.batch_size)),
-            units=model.count_tokens([text.text for text in examples]),
+            counted=model.count_tokens([text.text for text in examples]),
             monitor="val_accuracy",
             adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
@@ -319,6 +247,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         data: ClassifierData,
         run: RunCallback,
         config: ClassifierConfig,
+        metrics: Mapping[str, Any],
     ) -> None:
         plots.learning_curves(
             folder.plots / "learning_curves.png",
@@ -340,7 +269,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         )
         plots.type_scores(
             folder.plots / "f1_by_label.png",
-            model.evaluate(data.validation)["types"],
+            metrics["validation"]["types"],
             "Texts by label, validation data",
         )
         shown = _examples([text for text in data.validation if drawable(text.text)], 12)
@@ -349,7 +278,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
                 folder.plots / "attention.png",
                 model.predict([text.text for text in shown], explain=True),
                 [text.label for text in shown],
-                joint=" " if model.settings["unit"] == "words" else "",
+                joint=" " if model.settings["level"] == "words" else "",
             )
 
     def show(
@@ -385,7 +314,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         explain = "attention" in poolings(model.settings["pooling"])
         answers = model.predict([text.text for text in shown], explain=explain)
         for text, answer in zip(shown, answers, strict=True):
-            console.print(classified_text(text, answer, model.settings["unit"] == "words"))
+            console.print(classified_text(text, answer, model.settings["level"] == "words"))
 
     # === Serving ===
 
@@ -393,7 +322,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         texts = [text.text for text in data.validation]
         return [{"text": texts[begin : begin + 32]} for begin in range(0, len(texts), 32)]
 
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
 
 

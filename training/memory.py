@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -16,7 +16,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kerasrnn.cells import CELLS
 from kerasrnn.data import (
     MemoryExamples,
     adding,
@@ -26,22 +25,22 @@ from kerasrnn.data import (
     fresh_batches,
     temporal_order,
 )
+from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MemoryModel
 from training import plots
-from training.common import (
-    RunCallback,
-    RunFolder,
+from training.data import data_path, measured_alone, tenth_held_out
+from training.fitting import RunCallback, decaying_adam
+from training.flags import (
+    COUNT,
+    POSITIVE,
     TrainingConfig,
     UsageError,
-    data_path,
-    decaying_adam,
     filled,
     flag,
     given,
-    measured_alone,
-    tenth_held_out,
+    with_options_of,
 )
-from training.flags import COUNT, POSITIVE, SHARE, Range
+from training.run_folder import RunFolder
 from training.script import Plan, Script
 
 BUILTIN = "builtin:"
@@ -147,19 +146,22 @@ _DIGITS = ("digits", "digits_pixels")
 # The share of the epochs that have shorter sequences, with `--shortest`.
 _SHORTER = 0.9
 
-_CHRONO = Range("0, or at least 3", lambda number: number == 0 or number >= 3)
-_FLOOR = Range("from 0 to 1", lambda number: 0 <= number <= 1)
+_CHRONO = Number("0, or at least 3", lambda number: number == 0 or number >= 3)
+_FLOOR = Number("from 0 to 1", lambda number: 0 <= number <= 1)
 
 # How many sequences are made to validate and to test, and how many are measured of those trained.
 _VALIDATION, _TEST, _TRAIN_MEASURED = 500, 1000, 500
 
 
+# The options for which the task decides.
+_BY_DATA = ("cell", "units", "chrono_length", "layer_dropout", "padded")
+
+
 @dataclass
+@with_options_of(MemoryModel, by_data=_BY_DATA)
 class MemoryConfig(TrainingConfig):
     """The flags of `python -m training.memory`."""
 
-    cell: str | None = flag(None, "the recurrent cell; by the task", choices=tuple(CELLS))  # type: ignore[assignment]
-    bidirectional: bool = flag(False, "read the sequence from both ends")
     task: str | None = flag(
         None, f"a generated task, {DEFAULT_TASK} by default", choices=tuple(TASKS)
     )
@@ -175,16 +177,11 @@ class MemoryConfig(TrainingConfig):
     fixed: bool | None = flag(
         None, "train on the same sequences in each epoch, else on new ones; by the task"
     )
-    chrono: int | None = flag(
+    chrono_length: int | None = flag(
         None,
         "greatest number of steps to remember, for the gates' biases; 0 for plain biases",
         within=_CHRONO,
-    )
-    dropout: float = flag(
-        0.0, "share of components dropped behind the recurrent layers", within=SHARE
-    )
-    recurrent_dropout: float = flag(
-        0.0, "share of the state dropped, one mask for a sequence", within=SHARE
+        of_new_models=True,
     )
     clip_norm: float = flag(1.0, "joint norm to which gradients are clipped", within=POSITIVE)
     floor: float = flag(
@@ -221,8 +218,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
     description = "Train a model on a task that needs a long memory."
     config_class = MemoryConfig
     task_class = MemoryModel
-    unit = "steps"
-    network_flags = ("cell", "units", "depth", "bidirectional", "chrono")
+    counted = "steps"
 
     # === Data ===
 
@@ -306,28 +302,24 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
     def with_defaults(self, config: MemoryConfig, data: MemoryData) -> MemoryConfig:
         known = TASKS[data.task] if data.task else Generated(make=lambda *_: data.train)
         length = None if known.length is None else given(config.length, known.length)
-        chrono = config.chrono
-        if chrono is None:
-            chrono = 0 if config.cell == "simple" else known.chrono * (length or 0)
-            chrono = chrono if _CHRONO.holds(chrono) else 0
-        fixed = data.make is None
-        return replace(
-            config,
+        cell = config.options.get("cell", known.cell)
+        chrono = 0 if cell == "simple" else known.chrono * (length or 0)
+        generated = data.task is not None and data.task not in _DIGITS
+        parts = (data.train, data.validation, data.test)
+        return config.with_defaults(
             task=data.task,
             data=data.source,
             length=length,
-            fixed=None if data.task is None or data.task in _DIGITS else fixed,
-            sequences=(
-                None
-                if data.task is None or data.task in _DIGITS
-                else given(config.sequences, known.sequences)
-            ),
-            cell=given(config.cell, known.cell),
-            units=given(config.units, known.units),
-            epochs=given(config.epochs, known.epochs),
-            batch_size=given(config.batch_size, known.batch_size),
-            learning_rate=given(config.learning_rate, known.learning_rate),
-            chrono=chrono,
+            fixed=data.make is None if generated else None,
+            sequences=known.sequences if generated else None,
+            cell=known.cell,
+            units=known.units,
+            epochs=known.epochs,
+            batch_size=known.batch_size,
+            learning_rate=known.learning_rate,
+            chrono_length=chrono if _CHRONO.holds(chrono) else 0,
+            padded=not all(part.present.all() for part in parts if part is not None),
+            layer_dropout=config.option("dropout") if config.option("depth") > 1 else 0.0,
         )
 
     def check(self, model: MemoryModel, config: MemoryConfig, data: MemoryData) -> None:
@@ -343,23 +335,11 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
 
     # === Model ===
 
-    def new_model(self, config: MemoryConfig, data: MemoryData) -> MemoryModel:
-        parts = (data.train, data.validation, data.test)
-        return MemoryModel.from_examples(
-            data.train,
-            padded=not all(part.present.all() for part in parts if part is not None),
-            cell=filled(config.cell),
-            units=filled(config.units),
-            depth=config.depth,
-            bidirectional=config.bidirectional,
-            chrono_length=config.chrono or None,
-            dropout=config.dropout,
-            recurrent_dropout=config.recurrent_dropout,
-            layer_dropout=config.dropout if config.depth > 1 else 0.0,
-        )
-
-    def preset_overrides(self, config: MemoryConfig) -> dict[str, Any]:
-        return {"dropout": config.dropout, "recurrent_dropout": config.recurrent_dropout}
+    def new_model(
+        self, config: MemoryConfig, data: MemoryData, options: dict[str, Any]
+    ) -> MemoryModel:
+        options["chrono_length"] = config.chrono_length or None
+        return self.task_class.from_examples(data.train, **options)
 
     def describe(self, config: MemoryConfig, data: MemoryData, model: MemoryModel) -> str:
         settings = model.settings
@@ -414,7 +394,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         return Plan(
             fit=fit,
             steps=steps,
-            units=round(count * data.train.steps / len(data.train)),
+            counted=round(count * data.train.steps / len(data.train)),
             monitor=monitor,
             maximize=False,
             figures=figures,
@@ -447,6 +427,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         data: MemoryData,
         run: RunCallback,
         config: MemoryConfig,
+        metrics: Mapping[str, Any],
     ) -> None:
         numbers = model.answers == "number"
         loss = "mean squared error" if numbers else "cross-entropy (nats)"
@@ -476,14 +457,14 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
             label=loss,
             lines={**_baseline(data), **known},
         )
-        if not config.bidirectional:
+        if not model.settings["bidirectional"]:
             examples = _of_one_length(data.validation or data.train, 64)
             # In Reber's grammar the last answer, E, needs no memory; the one before it does.
             answer = -2 if data.task == "reber" else -1
             reach = {}
             if not config.preset:
                 keras.utils.set_random_seed(config.seed)
-                untrained = self.new_model(config, data)
+                untrained = self.new_model(config, data, config.options)
                 reach["before training"] = untrained.gradient_reach(examples, answer=answer)
             reach["after training"] = model.gradient_reach(examples, answer=answer)
             plots.gradient_reach(folder.plots / "gradient_reach.png", reach)
@@ -520,7 +501,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
         name = model.input_name
         return [{name: inputs[begin : begin + 32]} for begin in range(0, len(inputs), 32)]
 
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         (inputs,) = request.values()
         return MemoryExamples(np.asarray(inputs), np.asarray(inputs)).steps
 

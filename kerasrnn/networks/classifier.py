@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
@@ -39,6 +39,14 @@ def poolings(pooling: str) -> tuple[str, ...]:
             "or several of them joined by +, such as attention+max."
         )
     return parts
+
+
+class _Poolings:
+    """What `pooling` may be: see `poolings`."""
+
+    def check(self, name: str, value: Any, kind: type) -> None:
+        """Raise a ValueError unless it is one or several of them."""
+        poolings(str(value))
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -111,7 +119,7 @@ class ClassifierNetwork(Network):
         units: Count = 100,
         depth: Count = 1,
         bidirectional: bool = True,
-        pooling: str = "attention+max",
+        pooling: Annotated[str, _Poolings()] = "attention+max",
         attention_units: Count = 50,
         token_dimension: Count = 100,
         train_tokens: bool = True,

@@ -9,7 +9,7 @@ from benchmarks import music
 from kerasrnn.networks.music import OUTPUTS
 from tests.data.test_piano_rolls import cells
 from training import music as script
-from training.common import parse_config
+from training.flags import parse_config
 
 
 def test_the_flags_are_those_of_the_script():

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import tables
 from benchmarks.processes import ROOT
 from benchmarks.published import EXPERIMENTS, FROM_MEMORY, MUSIC, SOLVED_AFTER
-from training.common import parse_config
+from training.flags import parse_config
 from training.memory import SCRIPT, TASKS
 
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

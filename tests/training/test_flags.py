@@ -72,7 +72,7 @@ def test_no_number_is_taken_that_makes_no_sense(script, field, kind, tmp_path, c
             "--units must be below 2³¹, at least 1. Received: 9",
         ),
         (tagger.SCRIPT, ["--epochs", "9" * 400], "--epochs must be below .* of 1329 bits"),
-        (memory.SCRIPT, ["--chrono", "2"], "--chrono must be 0, or at least 3. Received: 2"),
+        (memory.SCRIPT, ["--chrono", "2"], "--chrono-length must be 0, or at least 3. Received: 2"),
         (memory.SCRIPT, ["--floor", "1.5"], "--floor must be from 0 to 1. Received: 1.5"),
         (music.SCRIPT, ["--transpose", "88"], "--transpose must be 0 or more, at most 87"),
         (classifier.SCRIPT, ["--pooling", "maxx"], "--pooling: Unknown value"),

@@ -5,7 +5,7 @@ import pytest
 
 from kerasrnn.data import TaggedSentence, parse_corpus
 from kerasrnn.zoo import SequenceTagger
-from training.common import decaying_adam
+from training.fitting import decaying_adam
 
 EPOCHS, BATCH = 14, 16
 
