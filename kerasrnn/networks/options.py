@@ -252,6 +252,11 @@ class Configured(LayerOfLayers):
             {n: value for n, value in known.items() if not isinstance(value, list)}
         )
 
+    @property
+    def recurrent_options(self) -> dict[str, Any]:
+        """What the arguments say of the recurrent layers, as `DeepRNN` takes it."""
+        return {name: self.settings[name] for name in _RECURRENT if name in self.settings}
+
     @staticmethod
     def network_options(keywords: dict[str, Any]) -> dict[str, Any]:
         """Take the arguments of the network out of a constructor's keywords.
@@ -284,11 +289,6 @@ class Network(Configured, keras.Model):
     Args:
         **kwargs: `name`, `dtype` (a precision policy) and `trainable`, as for `keras.Model`.
     """
-
-    @property
-    def recurrent_options(self) -> dict[str, Any]:
-        """What the arguments say of the recurrent layers, as `DeepRNN` takes it."""
-        return {name: self.settings[name] for name in _RECURRENT if name in self.settings}
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
