@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasrnn.networks.encoder_decoder import ATTENTIONS, EncoderDecoderNetwork
+from kerasrnn.networks.decoders import DECODERS
+from kerasrnn.networks.encoder_decoder import EncoderDecoderNetwork
 from tests.backends import value_and_gradients
 from tests.oracles import CELLS, bahdanau_attention, deep_outputs, luong_attention
 
@@ -19,8 +20,8 @@ SMALL = {
 }
 # One and several states, one and several layers; and every cell where a decoder steps it itself.
 CASES = [
-    *((attention, "gru", 1) for attention in ATTENTIONS),
-    *((attention, "lstm", 2) for attention in ATTENTIONS),
+    *((attention, "gru", 1) for attention in DECODERS),
+    *((attention, "lstm", 2) for attention in DECODERS),
     *(("additive", cell, 2) for cell in CELLS if cell not in ("gru", "lstm")),
 ]
 
@@ -140,7 +141,7 @@ def test_scores_are_those_of_the_equations_at_once_and_step_by_step(rng, attenti
 # === Masks, batches, training ===
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", DECODERS)
 def test_padding_and_neighbours_change_nothing(rng, attention):
     network = excited(make(attention=attention, depth=2), rng)
     inputs = batch(rng, lengths=(6, 3, 1), time=8)
@@ -160,8 +161,8 @@ def test_padding_and_neighbours_change_nothing(rng, attention):
             assert (weights[:, length:] == 0).all()
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
-def test_a_step_sees_no_piece_that_comes_after(rng, attention):
+@pytest.mark.parametrize("attention", DECODERS)
+def test_a_step_sees_no_token_that_comes_after(rng, attention):
     network = excited(make(attention=attention, depth=2), rng)
     inputs = batch(rng, lengths=(6, 4))
     changed = {**inputs, "previous": inputs["previous"].copy()}
@@ -171,13 +172,13 @@ def test_a_step_sees_no_piece_that_comes_after(rng, attention):
     assert np.abs(before[:, 2:] - after[:, 2:]).max() > 1e-3
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", DECODERS)
 def test_an_empty_source_gives_finite_scores(rng, attention):
     outputs = run(excited(make(attention=attention), rng), batch(rng, lengths=(0, 0), time=1))
     assert all(np.isfinite(value).all() for value in outputs.values())
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", DECODERS)
 def test_every_weight_is_trained(rng, attention):
     network = excited(make(attention=attention, cell="lstm", depth=2), rng)
     inputs = batch(rng, lengths=(6, 3))
@@ -190,7 +191,7 @@ def test_every_weight_is_trained(rng, attention):
         assert np.abs(gradient).max() > 0, variable.path
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", DECODERS)
 def test_half_precision_gives_float32_scores_near_the_full_ones(rng, attention):
     full = make(attention=attention, depth=2, cell="lstm")
     half = make(attention=attention, depth=2, cell="lstm", dtype="mixed_bfloat16")
@@ -219,7 +220,7 @@ def test_recurrent_dropout_has_one_mask_for_a_sequence(rng):
     assert network.get_layer("decoder").cell._recurrent_dropout_mask is None
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", DECODERS)
 def test_configuration_round_trip(rng, attention):
     network = excited(make(attention=attention, cell="lstm", depth=2, dropout=0.1), rng)
     inputs = batch(rng)
