@@ -294,7 +294,7 @@ class Task(Configured, keras.Model):
             RuntimeError: inside of a `tf.distribute` strategy with several replicas.
         """
         self._check_strategy()
-        self._check_options(options)
+        self._check_options(options, "fit", self.batches, self.encode)
         for name, number in {
             "batch_size": batch_size,
             "epochs": epochs,
@@ -354,16 +354,18 @@ class Task(Configured, keras.Model):
             shuffle=False,
         )
 
-    def _check_options(self, options: Mapping[str, Any]) -> None:
-        """Raise a TypeError for a keyword of `fit` that neither Keras nor the task has."""
+    def _check_options(self, options: Mapping[str, Any], method: str, *functions: Any) -> None:
+        """Raise a TypeError for a keyword of a method that neither Keras nor the task has."""
         known: dict[str, Any] = {}
-        for function in (self.batches, self.encode):
+        for function in functions:
             known |= inspect.signature(function).parameters
         named = [n for n, p in known.items() if p.kind is p.KEYWORD_ONLY]
         for name in options:
             if name not in named:
                 more = f" Beside those of Keras it has {', '.join(named)}." if named else ""
-                raise TypeError(f"fit() of {type(self).__name__} has no argument {name!r}.{more}")
+                raise TypeError(
+                    f"{method}() of {type(self).__name__} has no argument {name!r}.{more}"
+                )
 
     def _weights(self, examples: Any, class_weight: Any, sample_weight: Any) -> Any:
         """How much each example, or each of its steps, counts; None for alike."""
@@ -449,7 +451,9 @@ class Task(Configured, keras.Model):
 
         Raises:
             ValueError: if there are no examples, or they are none for this model.
+            TypeError: if an option is unknown.
         """
+        self._check_options(options, "evaluate", self.measure)
         batch_size = self._answer_batch_size(batch_size)
         examples = self.read(x, y, "x")
         if steps is not None:
