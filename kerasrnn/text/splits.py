@@ -1,4 +1,4 @@
-"""Texts to pieces and back: characters, or words that know whether a space stands before them."""
+"""Texts to tokens and back: characters, or words that know whether a space stands before them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from kerasrnn.text.tokenizer import Tokenizer
 JOINER = "￭"
 
 
-class _Pieces(TextLayer):
+class _Split(TextLayer):
     """What both kinds share: their arguments are checked in one place."""
 
     def call(self, text: Any) -> tf.RaggedTensor:
@@ -34,32 +34,32 @@ class _Pieces(TextLayer):
             )
         return self._split(text)
 
-    def join(self, pieces: Any) -> tf.Tensor:
-        """The texts of pieces.
+    def join(self, tokens: Any) -> tf.Tensor:
+        """The texts of tokens.
 
         Args:
-            pieces: strings `(batch, None)`, ragged, or dense and padded with the empty string.
+            tokens: strings `(batch, None)`, ragged, or dense and padded with the empty string.
 
         Returns:
             Strings `(batch,)`.
 
         Raises:
-            ValueError: `pieces` does not hold strings.
+            ValueError: `tokens` does not hold strings.
         """
-        pieces = as_strings(pieces, "pieces")
-        if not isinstance(pieces, tf.RaggedTensor):
-            pieces = tf.RaggedTensor.from_tensor(pieces)
-        return self._join(pieces)
+        tokens = as_strings(tokens, "tokens")
+        if not isinstance(tokens, tf.RaggedTensor):
+            tokens = tf.RaggedTensor.from_tensor(tokens)
+        return self._join(tokens)
 
     def _split(self, text: tf.Tensor) -> tf.RaggedTensor:
         raise NotImplementedError
 
-    def _join(self, pieces: tf.RaggedTensor) -> tf.Tensor:
+    def _join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
         raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class CharacterSplit(_Pieces):
+class CharacterSplit(_Split):
     """Splits texts into characters, that is Unicode code points, and joins them again.
 
     Args:
@@ -69,22 +69,22 @@ class CharacterSplit(_Pieces):
 
     >>> from kerasrnn.text import CharacterSplit
     >>> characters = CharacterSplit()
-    >>> pieces = characters(["5 mai", ""])
-    >>> pieces.to_list()
+    >>> tokens = characters(["5 mai", ""])
+    >>> tokens.to_list()
     [[b'5', b' ', b'm', b'a', b'i'], []]
-    >>> characters.join(pieces).numpy().tolist()
+    >>> characters.join(tokens).numpy().tolist()
     [b'5 mai', b'']
     """
 
     def _split(self, text: tf.Tensor) -> tf.RaggedTensor:
         return tf.strings.unicode_split(text, "UTF-8")
 
-    def _join(self, pieces: tf.RaggedTensor) -> tf.Tensor:
-        return tf.strings.reduce_join(pieces, axis=-1)
+    def _join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
+        return tf.strings.reduce_join(tokens, axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class WordSplit(_Pieces):
+class WordSplit(_Split):
     """Splits texts into words and punctuation, and joins them again with the right spaces.
 
     The words are those of `Tokenizer`. One that follows the word before it without a space carries
@@ -98,10 +98,10 @@ class WordSplit(_Pieces):
 
     >>> from kerasrnn.text import WordSplit
     >>> words = WordSplit()
-    >>> pieces = words(["I  know, Ada!"])
-    >>> [piece.decode() for piece in pieces[0].numpy()]
+    >>> tokens = words(["I  know, Ada!"])
+    >>> [token.decode() for token in tokens[0].numpy()]
     ['I', 'know', '￭,', 'Ada', '￭!']
-    >>> words.join(pieces).numpy().tolist()
+    >>> words.join(tokens).numpy().tolist()
     [b'I know, Ada!']
     """
 
@@ -118,10 +118,10 @@ class WordSplit(_Pieces):
         words = tf.where(glued, tf.strings.join([JOINER, words]), words)
         return split["tokens"].with_values(words)
 
-    def _join(self, pieces: tf.RaggedTensor) -> tf.Tensor:
-        text = tf.strings.reduce_join(pieces, axis=-1, separator=" ")
+    def _join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
+        text = tf.strings.reduce_join(tokens, axis=-1, separator=" ")
         text = tf.strings.strip(text)  # padding by empty strings leaves spaces at the end
         return tf.strings.regex_replace(text, f"(^| ){JOINER}", "")
 
 
-SPLITS: dict[str, type[_Pieces]] = {"characters": CharacterSplit, "words": WordSplit}
+SPLITS: dict[str, type[_Split]] = {"characters": CharacterSplit, "words": WordSplit}

@@ -1,6 +1,7 @@
 """The zoo: task models, each with its text side, its training and its presets."""
 
 from kerasrnn.text import Entity
+from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
 from kerasrnn.zoo.memory_model import MemoryModel
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
@@ -8,7 +9,10 @@ from kerasrnn.zoo.task import Task
 from kerasrnn.zoo.text_classifier import Classification, TextClassifier, WeighedToken
 
 __all__ = [
+    "Alignment",
+    "Candidate",
     "Classification",
+    "EncoderDecoder",
     "Entity",
     "MemoryModel",
     "Preset",

@@ -1,4 +1,4 @@
-"""Texts to pieces and back."""
+"""Texts to tokens and back."""
 
 import numpy as np
 import pytest
@@ -31,26 +31,29 @@ def test_joining_gives_the_text_again(layer):
 
 @pytest.mark.parametrize("layer", [CharacterSplit(), WordSplit()])
 def test_padding_joins_to_nothing(layer):
-    pieces = layer(TEXTS)
-    padded = tf.pad(pieces.to_tensor(), [[0, 0], [0, 3]])
+    tokens = layer(TEXTS)
+    padded = tf.pad(tokens.to_tensor(), [[0, 0], [0, 3]])
     assert strings(layer.join(padded)) == TEXTS
 
 
 @pytest.mark.parametrize("layer", [CharacterSplit(), WordSplit()])
 def test_a_text_is_split_as_it_is_alone(layer):
     together = layer(TEXTS).to_list()
-    for text, pieces in zip(TEXTS, together, strict=True):
-        assert layer([text]).to_list() == [pieces]
+    for text, tokens in zip(TEXTS, together, strict=True):
+        assert layer([text]).to_list() == [tokens]
 
 
 def test_characters_are_code_points():
-    pieces = CharacterSplit()(["añ日😀", b"a\xffb"]).to_list()
-    assert [[p.decode() for p in row] for row in pieces] == [list("añ日😀"), ["a", "\ufffd", "b"]]
+    tokens = CharacterSplit()(["añ日😀", b"a\xffb"]).to_list()
+    assert [[token.decode() for token in row] for row in tokens] == [
+        list("añ日😀"),
+        ["a", "\ufffd", "b"],
+    ]
 
 
 def test_words_say_whether_a_space_stood_before_them():
-    pieces = WordSplit()(["It's (so) odd!", "x", ", y"]).to_list()
-    assert [[p.decode() for p in row] for row in pieces] == [
+    tokens = WordSplit()(["It's (so) odd!", "x", ", y"]).to_list()
+    assert [[token.decode() for token in row] for row in tokens] == [
         ["It", f"{JOINER}'s", "(", f"{JOINER}so", f"{JOINER})", "odd", f"{JOINER}!"],
         ["x"],
         [",", "y"],
@@ -95,5 +98,5 @@ def test_wrong_input_is_named():
         CharacterSplit()([["a"], ["b"]])
     with pytest.raises(ValueError, match=r"'text' must hold strings"):
         WordSplit()([1, 2])
-    with pytest.raises(ValueError, match=r"'pieces' must hold strings"):
+    with pytest.raises(ValueError, match=r"'tokens' must hold strings"):
         WordSplit().join([[1]])

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasrnn.data import TextPair
 from kerasrnn.zoo import Candidate, EncoderDecoder
-from kerasrnn.zoo.pair_batching import PairBatches, batches_by_length
+from kerasrnn.zoo.batches import ExampleBatches
 from kerasrnn.zoo.scores import pair_scores
 
 WORDS = {"one": "1", "two": "2", "three": "3", "four": "4"}
@@ -38,7 +38,7 @@ def toy() -> list[TextPair]:
 def trained(toy) -> EncoderDecoder:
     """A model of words to characters that knows the toy pairs by heart."""
     keras.utils.set_random_seed(3)
-    model = EncoderDecoder.from_pairs(toy, source_unit="words", **{**SMALL, "units": 16})
+    model = EncoderDecoder.from_pairs(toy, source_level="words", **{**SMALL, "units": 16})
     model.compile(keras.optimizers.Adam(0.02))
     model.fit(toy, epochs=22, batch_size=8, seed=1, verbose=0)
     return model
@@ -73,7 +73,7 @@ def excited(model: EncoderDecoder, seed: int = 5) -> EncoderDecoder:
 # === Training ===
 
 
-def test_it_learns(trained, toy):
+def test_it_learns(trained, toy, untraced):
     scores = trained.evaluate(toy)
     assert scores["exact_match"] == 1.0
     assert scores["bleu"] == pytest.approx(100)
@@ -86,7 +86,10 @@ def test_pairs_datasets_and_lists_are_taken_alike(toy, small):
     model = small()
     expected = model.evaluate(toy)
     rows = {"source": [p.source for p in toy], "target": [p.target for p in toy]}
-    assert model.evaluate(tf.data.Dataset.from_tensor_slices(rows)) == expected
+    dataset = tf.data.Dataset.from_tensor_slices(rows)
+    tuples = tf.data.Dataset.from_tensor_slices((rows["source"], rows["target"]))
+    for given in (dataset, dataset.batch(10), tuples, tuples.batch(10)):
+        assert model.evaluate(given) == expected
     as_lists = model.evaluate(rows["source"], [target.encode() for target in rows["target"]])
     assert as_lists == expected
 
@@ -97,11 +100,11 @@ def test_validation_figures_are_in_the_logs(toy, small):
     history = model.fit(toy, validation_data=toy[:6], epochs=2, verbose=0).history
     assert {"loss", "val_loss", "val_exact_match", "val_bleu"} <= set(history)
     assert history["loss"][1] < history["loss"][0]
-    # The validation loss is that of `evaluate`, in nats a piece.
+    # The validation loss is that of `evaluate`, in nats a token.
     assert history["val_loss"][1] == pytest.approx(model.evaluate(toy[:6])["loss"], rel=1e-5)
 
 
-def test_the_loss_is_the_mean_over_pieces_and_ends(toy, small):
+def test_the_loss_is_the_mean_over_tokens_and_ends(toy, small):
     """From the logarithms that the search reports: those of the right text, and of no other."""
     model = excited(small(attention="none"))
     pairs = [toy[0], toy[30], toy[70]]
@@ -111,7 +114,7 @@ def test_the_loss_is_the_mean_over_pieces_and_ends(toy, small):
         source = np.array([model.source_vocabulary(list(pair.source))])
         scores = model.network({"source": source, "previous": np.array([previous])})["scores"][0]
         logs = np.asarray(scores) - np.log(np.exp(np.asarray(scores)).sum(-1, keepdims=True))
-        total -= sum(logs[step, piece] for step, piece in enumerate([*previous[1:], 0]))
+        total -= sum(logs[step, token] for step, token in enumerate([*previous[1:], 0]))
         count += len(previous)
     assert model.evaluate(pairs)["loss"] == pytest.approx(total / count, rel=1e-5)
     # Padding adds nothing, and a batch of one the same as a batch of all.
@@ -124,7 +127,7 @@ def test_the_loss_is_the_mean_over_pieces_and_ends(toy, small):
 @pytest.mark.parametrize("kind", [("additive", "gru"), ("multiplicative", "lstm"), ("none", "gru")])
 def test_a_text_gets_the_same_answer_alone_and_in_company(small, kind):
     attention, cell = kind
-    model = excited(small(attention=attention, cell=cell, source_unit="words"))
+    model = excited(small(attention=attention, cell=cell, source_level="words"))
     together = model.generate(TEXTS, beam_size=3)
     greedy = model.predict(TEXTS)
     assert len(set(greedy)) > 1  # not the same for all of them
@@ -140,23 +143,26 @@ def test_a_text_gets_the_same_answer_alone_and_in_company(small, kind):
 def test_candidates_are_the_most_probable_texts(small, toy):
     """With a beam as wide as there are texts: compared with the probability of each text."""
     model = excited(small(attention="additive", max_length=2))
+    # The unknown token is never written, and here it is not expected either.
+    bias = model.network.get_layer("decoder").piece_scores.bias
+    bias.assign([-50 if token == 1 else value for token, value in enumerate(bias.numpy())])
     digits = list(WORDS.values())
     texts = ["", *digits]
     (found,) = model.generate(["two"], beam_size=40, length_penalty=0.0)
     ended = {candidate.text: candidate for candidate in found if len(candidate.text) < 2}
     assert set(ended) == set(texts)
     for text in texts:
-        pieces = len(text) + 1
-        assert -model.evaluate([("two", text)])["loss"] * pieces == pytest.approx(
+        tokens = len(text) + 1
+        assert -model.evaluate([("two", text)])["loss"] * tokens == pytest.approx(
             ended[text].log_probability, rel=1e-3
         )
     scores = [candidate.score for candidate in found if len(candidate.text) < 2]
     assert scores == sorted(scores, reverse=True)
-    assert len(found) == 1 + 4 + 16  # those of two pieces were cut off, and stand behind
+    assert len(found) == 1 + 4 + 16  # those of two tokens were cut off, and stand behind
     assert all(len(candidate.text) == 2 for candidate in found[5:])
 
 
-def test_the_unknown_piece_is_never_written(toy, untraced):
+def test_the_unknown_token_is_never_written(toy, untraced):
     pairs = [*toy, TextPair("five", "5"), TextPair("six", "6")]
     model = EncoderDecoder.from_pairs(pairs, **SMALL, min_count=3)
     assert set(model.target_vocabulary.terms) == set("1234")
@@ -172,7 +178,7 @@ def test_a_text_is_cut_off_at_its_greatest_length(small):
     assert {len(c.text) for c in model.generate(["two"], beam_size=2)[0]} == {7}
 
 
-def test_alignments_have_a_row_for_each_piece_written(trained):
+def test_alignments_have_a_row_for_each_token_written(trained):
     alignments = trained.align(TEXTS)
     for text, alignment, answer in zip(TEXTS, alignments, trained.predict(TEXTS), strict=True):
         assert alignment.source == [p.decode() for p in trained.source_split([text])[0].numpy()]
@@ -192,17 +198,17 @@ def test_without_attention_there_is_nothing_to_align(small):
 
 def test_words_are_written_with_the_right_spaces(untraced):
     pairs = [("a", "Oui, c'est moi !"), ("b", "Non.")]
-    model = EncoderDecoder.from_pairs(pairs, target_unit="words", **{**SMALL, "units": 16})
+    model = EncoderDecoder.from_pairs(pairs, target_level="words", **{**SMALL, "units": 16})
     model.compile(keras.optimizers.Adam(0.05))
     model.fit(pairs, epochs=20, verbose=0, seed=1)
     assert model.predict(["a", "b"]) == ["Oui, c'est moi !", "Non."]
-    # White space that no piece can tell of is not asked for.
+    # White space that no token can tell of is not asked for.
     assert model.evaluate([("b", "  Non.  ")])["exact_match"] == 1.0
 
 
 def test_small_letters(toy, untraced):
     pairs = [(source.upper(), target) for source, target in toy[:8]]
-    model = EncoderDecoder.from_pairs(pairs, source_unit="words", lowercase=True, **SMALL)
+    model = EncoderDecoder.from_pairs(pairs, source_level="words", lowercase=True, **SMALL)
     assert set(model.source_vocabulary.terms) == set(WORDS)
     excited(model)
     assert model.predict(["TWO One"]) == model.predict(["two one"])
@@ -219,8 +225,8 @@ def corpus_bleu(references: list[str], answers: list[str], split) -> float:
         for reference, answer in zip(references, answers, strict=True):
 
             def grams(text, n=n):
-                pieces = split(text)
-                return collections.Counter(zip(*(pieces[i:] for i in range(n)), strict=False))
+                tokens = split(text)
+                return collections.Counter(zip(*(tokens[i:] for i in range(n)), strict=False))
 
             found = grams(answer)
             right += sum((found & grams(reference)).values())
@@ -251,26 +257,16 @@ def test_without_sacrebleu_a_warning_says_what_to_install(monkeypatch):
         assert pair_scores(["a"], ["a"]) == {"exact_match": 1.0}
 
 
-def test_batches_by_length_hold_each_index_once_and_are_bounded(rng):
-    lengths = rng.integers(1, 50, 100)
-    batches = list(batches_by_length(lengths, 16, pieces=200))
-    assert sorted(index for batch in batches for index in batch) == list(range(100))
-    for batch in batches:
-        assert len(batch) <= 16
-        assert len(batch) * lengths[batch].max() <= 200
-    assert [list(b) for b in batches_by_length(np.array([900]), 4, pieces=10)] == [[0]]
-
-
 def test_batches_mix_what_has_a_target_with_what_has_none(rng):
     """Sorted by the sum of both lengths, the two would be in batches of their own."""
     lengths = rng.integers(10, 14, 400)
     texts = ["x" * length for length in lengths]
     targets = ["y" * 10 if rng.random() < 0.5 else "" for _ in texts]
     model = EncoderDecoder(["x"], ["y"], **SMALL)
-    encoded = model._encode([TextPair(*row) for row in zip(texts, targets, strict=True)])
+    encoded = model.encode([TextPair(*row) for row in zip(texts, targets, strict=True)])
     shares = [
-        np.mean(encoded.target_lengths[batch] > 0)
-        for batch in PairBatches(encoded, 20, seed=1).order(0)
+        np.mean(encoded.targets.lengths[batch] > 1)  # more than the end
+        for batch in ExampleBatches(encoded, 20).order([1, 0])
     ]
     assert min(shares) > 0.1 and max(shares) < 0.9
 
@@ -291,6 +287,7 @@ def exported(trained, tmp_path_factory):
     return report, tf.saved_model.load(str(report.path))
 
 
+@pytest.mark.slow
 def test_the_export_writes_what_the_model_writes(trained, exported):
     report, loaded = exported
     assert report.verified
@@ -305,10 +302,11 @@ def test_the_export_writes_what_the_model_writes(trained, exported):
         np.testing.assert_allclose(attention[row, :rows, :columns], alignment.weights, atol=1e-5)
         assert not attention[row, :, columns:].any()
         assert not attention[row, rows + 1 :].any()
-        pieces = [piece.decode() for piece in output["target_pieces"].numpy()[row] if piece]
-        assert pieces == alignment.target
+        tokens = [token.decode() for token in output["target_tokens"].numpy()[row] if token]
+        assert tokens == alignment.target
 
 
+@pytest.mark.slow
 def test_the_export_searches_with_beams_of_any_size(trained, exported):
     generate = exported[1].signatures["generate"]
     for beam_size in (1, 4):
@@ -333,6 +331,7 @@ def test_the_export_searches_with_beams_of_any_size(trained, exported):
     np.testing.assert_allclose(output["attention"].numpy()[0, :2], weights, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_of_empty_texts_is_served(exported):
     output = exported[1].signatures["serving_default"](text=tf.constant(["", " "]))
     assert output["text"].shape == (2,)
@@ -355,7 +354,7 @@ NUMBERS = ["two one", "four", "one three", "one one", "two one two", "two", "one
 ALLOWED = ["21", "", "", "11", "", "", ""]
 
 
-def test_an_answer_that_does_not_match_is_refused(trained, refusing):
+def test_an_answer_that_does_not_match_is_refused(trained, refusing, untraced):
     assert trained.predict(NUMBERS)[:5] == ["21", "4", "13", "11", "212"]
     assert refusing.predict(NUMBERS) == ALLOWED
     assert refusing.predict(NUMBERS, beam_size=3) == ALLOWED
@@ -370,7 +369,7 @@ def test_an_answer_that_does_not_match_is_refused(trained, refusing):
     assert refusing.align(NUMBERS)[1].weights.shape == (0, 1)
 
 
-def test_a_text_that_does_not_match_is_refused(trained):
+def test_a_text_that_does_not_match_is_refused(trained, untraced):
     """Whatever the network makes of it: here its answers would all be taken."""
     model = EncoderDecoder(**{**trained.arguments(), "text_pattern": "(one|two| )*"})
     model.network.set_weights(trained.network.get_weights())
@@ -382,12 +381,13 @@ def test_a_text_that_does_not_match_is_refused(trained):
     assert figures["exact_match"] == 1.0
 
 
-def test_what_would_be_refused_is_not_expected_either(refusing):
+def test_what_would_be_refused_is_not_expected_either(refusing, untraced):
     figures = refusing.evaluate(NUMBERS[:5], ["21", "4", "", "11", "212"])
     assert figures["exact_match"] == 1.0
     assert refusing.evaluate(["two one"], ["4"])["exact_match"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_refusing_model_is_saved_and_exported(refusing, tmp_path):
     again = EncoderDecoder.from_preset(refusing.save_to_preset(tmp_path / "numbers"))
     assert again.arguments() == refusing.arguments()
@@ -398,7 +398,7 @@ def test_a_refusing_model_is_saved_and_exported(refusing, tmp_path):
     output = loaded.signatures["serving_default"](text=tf.constant(NUMBERS))
     assert [text.decode() for text in output["text"].numpy()] == ALLOWED
     assert output["length"].numpy().tolist() == [len(text) for text in ALLOWED]
-    assert not output["target_pieces"].numpy()[1].any()
+    assert not output["target_tokens"].numpy()[1].any()
     output = loaded.signatures["generate"](
         text=tf.constant(NUMBERS), beam_size=tf.constant(2), length_penalty=tf.constant(0.6)
     )
@@ -439,7 +439,7 @@ def test_bad_input_is_named(small, toy):
         model.fit(["one", "two"], ["1"])
     with pytest.raises(ValueError, match=r"`validation_data` must hold pairs"):
         model.fit(toy, validation_data=["two"])
-    with pytest.raises(TypeError, match=r"evaluate\(\) has no argument 'beams'"):
+    with pytest.raises(TypeError, match=r"evaluate\(\) of EncoderDecoder has no argument 'beams'"):
         model.evaluate(toy, beams=3)
     with pytest.raises(TypeError, match=r"has its own loss"):
         model.compile(loss="mse")
@@ -449,7 +449,7 @@ def test_bad_input_is_named(small, toy):
     ("arguments", "message"),
     [
         ({"attention": "dot"}, r"Unknown value for `attention`: 'dot'. Expected one of none, add"),
-        ({"source_unit": "bytes"}, r"`source_unit`: 'bytes'. Expected one of characters, words"),
+        ({"source_level": "bytes"}, r"`source_level`: 'bytes'. Expected one of characters, words"),
         ({"cell": "gru2"}, r"Unknown value for `cell`: 'gru2'"),
         ({"units": 0}, r"`units` must be a positive integer. Received: 0"),
         ({"max_length": -1}, r"`max_length` must be a positive integer"),
