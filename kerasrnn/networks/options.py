@@ -284,7 +284,10 @@ class Configured(LayerOfLayers):
 
 
 class Network(Configured, keras.Model):
-    """A network: ids or numbers in, scores out, on any Keras backend.
+    """A network as a functional model: ids or numbers in, scores out, on any Keras backend.
+
+    Keras makes a functional model of this class with the first that is built: a network with a
+    `call` of its own must be a `Configured` and a `keras.Model` beside it.
 
     Args:
         **kwargs: `name`, `dtype` (a precision policy) and `trainable`, as for `keras.Model`.
