@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
-from kerasrnn.layers.parts import LayerOfLayers, trainable_config
+from kerasrnn.networks.options import CellName, Configured, Count, Share
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -94,7 +94,7 @@ class UnitEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class LanguageNetwork(LayerOfLayers, keras.Model):
+class LanguageNetwork(Configured, keras.Model):
     r"""Scores for the next unit of a text at each of its places, from what stands before it.
 
     A deep recurrent layer reads the text from the left; the scores come from the embedding matrix
@@ -116,16 +116,18 @@ class LanguageNetwork(LayerOfLayers, keras.Model):
         units: the length of the recurrent state.
         depth: how many recurrent layers.
         dimension: the length of an embedding.
-        tied: whether embeddings and scores share their matrix.
-        embedding_dropout: the share of ids whose embedding is dropped, wherever they stand.
+        tied: whether embeddings and scores share their matrix, with a projection between state and
+            embedding where they differ in length.
+        embedding_dropout: the share of units (words, say) whose embedding is dropped, wherever they
+            stand in a batch.
         dropout: the share of components dropped from what each recurrent layer reads, one mask for
-            the sequence.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for the sequence.
+            a sequence.
+        recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
         layer_dropout: the share of components dropped between the recurrent layers, drawn anew for
             each step.
-        output_dropout: the share of components of the last layer's output dropped, one mask for
-            the sequence.
-        **kwargs: arguments of `keras.Model`.
+        output_dropout: the share of components of the last layer's output dropped, one mask for a
+            sequence.
+        **kwargs: `name`, `dtype` (a precision policy) and `trainable`, as for `keras.Model`.
 
     Call arguments:
         ids: integers `(batch, time)`.
@@ -151,16 +153,16 @@ class LanguageNetwork(LayerOfLayers, keras.Model):
         self,
         size: int,
         *,
-        cell: str = "lstm",
-        units: int = 256,
-        depth: int = 1,
-        dimension: int = 64,
+        cell: CellName = "lstm",
+        units: Count = 256,
+        depth: Count = 1,
+        dimension: Count = 64,
         tied: bool = False,
-        embedding_dropout: float = 0.0,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        output_dropout: float = 0.0,
+        embedding_dropout: Share = 0.0,
+        dropout: Share = 0.0,
+        recurrent_dropout: Share = 0.0,
+        layer_dropout: Share = 0.0,
+        output_dropout: Share = 0.0,
         **kwargs: Any,
     ) -> None:
         dtype = kwargs.get("dtype")
@@ -172,14 +174,10 @@ class LanguageNetwork(LayerOfLayers, keras.Model):
             size, dimension, dropout=embedding_dropout, tied=tied, dtype=dtype, name="embedding"
         )
         self.rnn = DeepRNN(
-            cell=cell,
-            units=units,
-            depth=depth,
+            **self.recurrent_options,
             return_sequences=True,
             return_state=True,
             dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            layer_dropout=layer_dropout,
             dtype=dtype,
             name="rnn",
         )
@@ -198,21 +196,6 @@ class LanguageNetwork(LayerOfLayers, keras.Model):
             if layer is not None:
                 layer.build((None, None, units))
         self.built = True
-
-        # === Config ===
-        self.settings = {
-            "size": size,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "dimension": dimension,
-            "tied": tied,
-            "embedding_dropout": embedding_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-            "output_dropout": output_dropout,
-        }
 
     # === Functional model ===
 
@@ -270,10 +253,3 @@ class LanguageNetwork(LayerOfLayers, keras.Model):
     def get_initial_state(self, batch_size: Any) -> list[Any]:
         """Zero states, in the order in which the call takes them."""
         return self.rnn.get_initial_state(batch_size)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **trainable_config(self), **self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> LanguageNetwork:
-        return cls(**config)

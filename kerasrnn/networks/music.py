@@ -5,14 +5,15 @@ It runs on any Keras backend.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from kerasrnn.layers import DeepRNN
-from kerasrnn.layers.parts import LayerOfLayers, trainable_config
+from kerasrnn.layers.parts import LayerOfLayers
+from kerasrnn.networks.options import CellName, Count, Network, OneOf, Share
 
 # The keys of a piano, from A0 to C8.
 KEYS = 88
@@ -272,7 +273,7 @@ def chord_nll(scores: Any, chords: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
-class MusicNetwork(LayerOfLayers, keras.Model):
+class MusicNetwork(Network):
     r"""Scores for the keys of the next chord, from all chords before it.
 
     .. math::
@@ -284,16 +285,17 @@ class MusicNetwork(LayerOfLayers, keras.Model):
     States go in and come out, so that a long piece can be read in parts.
 
     Args:
-        outputs: `independent` or `nade`.
         keys: the number of keys.
+        outputs: what the probability of a chord is made of: `nade`, which knows that keys sound
+            together in harmonies, or `independent`, one probability for each key.
         cell: `simple`, `simplified_gru`, `gru` or `lstm`.
         units: the length of the recurrent state.
         depth: how many recurrent layers.
-        nade_units: the length of the hidden layer of `NADE`.
+        nade_units: the length of the hidden layer of `nade`.
         input_dropout: the share of keys dropped from what the recurrent layers read.
         dropout: the share of components dropped behind each recurrent layer.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
-        **kwargs: arguments of `keras.Model`.
+        recurrent_dropout: the share of the recurrent state dropped, one mask for a part of a piece.
+        **kwargs: see `Network`.
 
     Call arguments:
         inputs: a dict of `rolls`, `(batch, time, keys)`, 0 or 1; `targets`, the chords to score at
@@ -318,42 +320,33 @@ class MusicNetwork(LayerOfLayers, keras.Model):
 
     def __init__(
         self,
-        *,
-        outputs: str = "nade",
         keys: int = KEYS,
-        cell: str = "lstm",
-        units: int = 150,
-        depth: int = 1,
-        nade_units: int = 64,
-        input_dropout: float = 0.0,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
+        *,
+        outputs: Annotated[str, OneOf(OUTPUTS)] = "nade",
+        cell: CellName = "lstm",
+        units: Count = 150,
+        depth: Count = 1,
+        nade_units: Count = 64,
+        input_dropout: Share = 0.0,
+        dropout: Share = 0.3,
+        recurrent_dropout: Share = 0.0,
         **kwargs: Any,
     ) -> None:
         dtype = kwargs.pop("dtype", None)
 
         # === Layers ===
         rnn = DeepRNN(
-            cell=cell,
-            units=units,
-            depth=depth,
+            **self.recurrent_options,
             return_sequences=True,
             return_state=True,
-            recurrent_dropout=recurrent_dropout,
             layer_dropout=dropout,
             dtype=dtype,
             name="rnn",
         )
         # A chord's probability is a product over 88 keys: always in full precision.
-        head: keras.layers.Layer
+        head: IndependentKeys | NADE = IndependentKeys(keys, dtype="float32", name="head")
         if outputs == "nade":
             head = NADE(nade_units, keys, dtype="float32", name="head")
-        elif outputs == "independent":
-            head = IndependentKeys(keys, dtype="float32", name="head")
-        else:
-            raise ValueError(
-                f"Unknown value for `outputs`: {outputs!r}. Expected one of {', '.join(OUTPUTS)}."
-            )
 
         # === Functional model ===
         state_inputs = [
@@ -380,19 +373,6 @@ class MusicNetwork(LayerOfLayers, keras.Model):
             **kwargs,
         )
 
-        # === Config ===
-        self.settings = {
-            "outputs": outputs,
-            "keys": keys,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "nade_units": nade_units,
-            "input_dropout": input_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-        }
-
     @property
     def head(self) -> Any:
         """The output layer, `IndependentKeys` or `NADE`."""
@@ -408,10 +388,3 @@ class MusicNetwork(LayerOfLayers, keras.Model):
             Tensors `(batch, units)`, one for each state of each layer, the bottom layer's first.
         """
         return self.get_layer("rnn").get_initial_state(batch_size)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **trainable_config(self), **self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MusicNetwork:
-        return cls(**config)
