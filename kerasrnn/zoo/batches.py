@@ -216,7 +216,11 @@ def mixed_batches(
 
 
 class Source(Protocol):
-    """What batches come from, pass after pass."""
+    """What batches come from, pass after pass.
+
+    Where sequences go on from batch to batch, the inputs are a dict in which `start` says whether
+    they begin here instead. They do so in any case with the first batch of an epoch.
+    """
 
     def __len__(self) -> int:
         """How many batches a pass has."""
@@ -290,12 +294,16 @@ class EpochBatches(keras.callbacks.Callback):
 
     def __iter__(self) -> Iterator[Any]:
         passed, order = -1, []
-        for step in range(self.epoch * len(self), (self.epoch + 1) * len(self)):
+        first = self.epoch * len(self)
+        for step in range(first, first + len(self)):
             number, place = divmod(step, len(self.source))
             if number != passed:
                 passed = number
                 order = self.source.order(None if self.seed is None else [self.seed, number])
-            yield self.source.batch(order[place])
+            batch = self.source.batch(order[place])
+            if step == first and isinstance(batch[0], dict) and "start" in batch[0]:
+                batch[0]["start"] = np.array(True)
+            yield batch
 
     def dataset(self) -> tf.data.Dataset:
         """The batches of the current epoch, anew for each iteration."""

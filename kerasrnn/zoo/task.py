@@ -115,6 +115,14 @@ class Task(Configured, keras.Model):
         encoded = self.encode(examples, **options)
         return ExampleBatches(encoded.weighted(weights), batch_size)
 
+    def begin(self, batches: EpochBatches, **options: Any) -> None:
+        """What is done once before a training; nothing by default.
+
+        Args:
+            batches: what the training will see.
+            **options: arguments of `fit` that this task has beside those of Keras.
+        """
+
     def loss_terms(
         self, x: Any, y: Any, outputs: Any, weights: Any = None, training: bool = False
     ) -> list[tuple[Any, Any]]:
@@ -294,7 +302,7 @@ class Task(Configured, keras.Model):
             RuntimeError: inside of a `tf.distribute` strategy with several replicas.
         """
         self._check_strategy()
-        self._check_options(options, "fit", self.batches, self.encode)
+        self._check_options(options, "fit", self.batches, self.encode, self.begin)
         for name, number in {
             "batch_size": batch_size,
             "epochs": epochs,
@@ -332,6 +340,7 @@ class Task(Configured, keras.Model):
         if training is None:
             source = self.batches(examples, batch_size, weights, **options)
             batches = EpochBatches(source, order_seed(seed, shuffle), steps_per_epoch)
+            self.begin(batches, **options)
             training, steps_per_epoch = batches.dataset(), None
             own.append(batches)
         if validation is not None:
