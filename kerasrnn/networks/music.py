@@ -344,9 +344,11 @@ class MusicNetwork(Network):
             name="rnn",
         )
         # A chord's probability is a product over 88 keys: always in full precision.
-        head: IndependentKeys | NADE = IndependentKeys(keys, dtype="float32", name="head")
+        head: IndependentKeys | NADE
         if outputs == "nade":
             head = NADE(nade_units, keys, dtype="float32", name="head")
+        else:
+            head = IndependentKeys(keys, dtype="float32", name="head")
 
         # === Functional model ===
         state_inputs = [

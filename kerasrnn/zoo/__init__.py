@@ -3,6 +3,7 @@
 from kerasrnn.text import Entity
 from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
 from kerasrnn.zoo.memory_model import MemoryModel
+from kerasrnn.zoo.music_model import MusicModel
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
@@ -15,6 +16,7 @@ __all__ = [
     "EncoderDecoder",
     "Entity",
     "MemoryModel",
+    "MusicModel",
     "Preset",
     "SequenceTagger",
     "TaggedToken",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,26 +10,24 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasrnn.cells import CELLS
 from kerasrnn.data import DataError, check_roll
 from kerasrnn.data.errors import shown
-from kerasrnn.networks.music import KEYS, OUTPUTS, MusicNetwork, chord_nll
+from kerasrnn.networks.music import KEYS, MusicNetwork, chord_nll
+from kerasrnn.networks.options import COUNT, Count, Number
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import items_of
-from kerasrnn.zoo.generation import random_numbers
-from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds, parts_of
-from kerasrnn.zoo.task import (
-    Task,
-    check_between,
-    check_choice,
-    check_positive,
-    order_seed,
-    seeds_of,
-)
+from kerasrnn.zoo.batches import EpochBatches, batches_of
+from kerasrnn.zoo.decoding import random_numbers, seeds_of
+from kerasrnn.zoo.inputs import rows_of, traced
+from kerasrnn.zoo.long_sequences import CarriedStates, PieceBatches, part_of
+from kerasrnn.zoo.task import Task
 
 # Pieces are read in parts of so many frames where nothing is learnt from them.
 _PART = 256
+
+_SEMITONES = Number(f"a number of semitones, from 0 to {KEYS - 1}", lambda n: 0 <= n < KEYS)
+_TEMPERATURE = Number("above 0 and finite", lambda number: number > 0)
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -45,18 +43,29 @@ class MusicModel(Task):
     What it says of a piece depends on no other piece: neither the size of a batch nor its padding
     changes it.
 
+    It is trained (`fit`) and measured (`evaluate`) on piano rolls, arrays of 0 and 1 `(time, 88)`,
+    each of at least two frames; or on a `tf.data.Dataset` of dicts with `roll`. `y` must be None:
+    what is learnt is what comes next. A batch has as many pieces as `batch_size` says, read side by
+    side. `fit` also takes
+
+    - `chunk`: of how many frames a part is, 64 by default. The gradient reaches back through a part
+      of a piece; the next part goes on with the state of the last;
+    - `transpose`: by how many semitones a piece is moved up or down at most, drawn anew for each
+      epoch; none without `shuffle`;
+    - `key_prior`: whether the scores of an untrained model begin at the log-odds of each key in
+      `x`, as they do by default. Of 88 keys some four sound; a model that has to learn this first
+      is behind for many epochs (Lin et al. 2017, "Focal Loss for Dense Object Detection", section
+      4.1, begin so where classes are rare).
+
+    `evaluate` returns `nll`, the negative log-likelihood of a frame given all before it, in nats,
+    summed over the 88 keys: the mean over all frames of all pieces together but for the first of
+    each, which is not predicted, as in Bai et al. (2018); and `loss`, which is the same.
+
     Args:
-        outputs: `nade` or `independent`.
-        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
-        units: the length of the recurrent state.
-        depth: how many recurrent layers.
-        nade_units: the length of the hidden layer of `nade`.
-        input_dropout: the share of keys dropped from what the recurrent layers read.
-        dropout: the share of components dropped behind each recurrent layer.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for a part of a piece.
         frames_per_beat: how many frames a quarter note has in the data; it changes no answer, and
             tells a user at which pace to play.
-        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+        **kwargs: the options of the network, such as `outputs`, `units` and `dropout`: see
+            `MusicNetwork`; and `name`, `dtype` and `trainable`, as for `keras.Model`.
 
     Raises:
         ValueError: if an argument has a value that is not allowed; the message names it.
@@ -67,94 +76,45 @@ class MusicModel(Task):
     >>> from kerasrnn.zoo import MusicModel
     >>> pieces = load_piano_rolls("builtin:counterpoint")[:4]
     >>> model = MusicModel(units=8, nade_units=4)
-    >>> history = model.fit(pieces, epochs=1, verbose=0)
+    >>> history = model.fit(pieces, epochs=2, validation_data=pieces, transpose=2, verbose=0)
+    >>> sorted(history.history)
+    ['loss', 'val_loss', 'val_nll']
     >>> model.generate(pieces[:1], frames=16, seed=1)[0].shape
     (16, 88)
     """
 
+    network_class = MusicNetwork
     input_dtype = "float32"
+    batch_size = 16
+    answer_batch_size = 32
 
     _not_compiled = (
         "the states that go from part to part are of fewer pieces where some have ended, and XLA "
         "knows variables of one shape alone."
     )
 
-    def __init__(
-        self,
-        *,
-        outputs: str = "nade",
-        cell: str = "lstm",
-        units: int = 150,
-        depth: int = 1,
-        nade_units: int = 64,
-        input_dropout: float = 0.0,
-        dropout: float = 0.3,
-        recurrent_dropout: float = 0.0,
-        frames_per_beat: int = 2,
-        **kwargs: Any,
-    ) -> None:
-        check_choice("outputs", outputs, OUTPUTS)
-        check_choice("cell", cell, tuple(CELLS))
-        for name, value in {
-            "units": units,
-            "depth": depth,
-            "nade_units": nade_units,
-            "frames_per_beat": frames_per_beat,
-        }.items():
-            check_positive(name, value)
-        for name, share in {
-            "input_dropout": input_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-        }.items():
-            check_between(name, share, 0, 1)
+    def __init__(self, *, frames_per_beat: Count = 2, **kwargs: Any) -> None:
+        options = self.network_options(kwargs)
         super().__init__(**kwargs)
-        self.settings = {
-            "outputs": outputs,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "nade_units": nade_units,
-            "input_dropout": input_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "frames_per_beat": frames_per_beat,
-        }
-        network = {
-            name: value for name, value in self.settings.items() if name != "frames_per_beat"
-        }
 
         # === Network ===
-        self.network = MusicNetwork(**network, dtype=self.dtype_policy, name="network")
+        self.network = MusicNetwork(dtype=self.dtype_policy, name="network", **options)
         self.built = True
 
-        # In training, the states with which the next part of the pieces at hand begins. They are
-        # no weights: a preset does not have them.
-        self._carried = _Carried(self.network)
+        # In training, the states with which the next part of the pieces at hand begins.
+        self._carried = CarriedStates(self.network.initial_states(1))
 
-        # One graph for all sizes of batch; they are traced when first used.
         roll = tf.TensorSpec((None, None, KEYS), tf.float32)
         mask = tf.TensorSpec((None, None), tf.bool)
         states = [
-            tf.TensorSpec((None, units), state.dtype) for state in self.network.initial_states(1)
+            tf.TensorSpec((None, state.shape[-1]), state.dtype)
+            for state in self.network.initial_states(1)
         ]
-        self._score_function = tf.function(
-            self._score, input_signature=[roll, roll, mask, states], autograph=False
-        )
-        self._predict_function = tf.function(
-            self._predict, input_signature=[roll, mask, states], autograph=False
-        )
-        self._generate_function = tf.function(
-            self._generate,
-            input_signature=[
-                roll,
-                tf.TensorSpec((None,), tf.int32),
-                tf.TensorSpec((), tf.int32),
-                tf.TensorSpec((None,), tf.int64),
-                tf.TensorSpec((), tf.float32),
-            ],
-            autograph=False,
-        )
+        whole, number = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
+        seed, temperature = tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float32)
+        self._score_function = traced(self._score, roll, roll, mask, states)
+        self._predict_function = traced(self._predict, roll, roll, mask, states)
+        self._generate_function = traced(self._generate, roll, whole, number, seed, temperature)
 
     # === Network ===
 
@@ -169,168 +129,65 @@ class MusicModel(Task):
         Returns:
             `scores`, `hidden` and `states`. For whole pieces, see `predict`.
         """
-        states = inputs.get("states")
-        carry = states is None
+        inputs = dict(inputs)
+        carry = "states" not in inputs
         if carry:
-            states = self._carried.read(inputs["start"], tf.shape(inputs["rolls"])[0])
-        outputs = self.network(
-            {
-                "rolls": inputs["rolls"],
-                "targets": inputs["targets"],
-                "mask": inputs["mask"],
-                "states": states,
-            },
-            training=training,
-        )
+            start = inputs.pop("start")
+            inputs["states"] = self._carried.read(start, ops.shape(inputs["rolls"])[0])
+        outputs = self.network(inputs, training=training)
         if carry:
             self._carried.write(outputs["states"])
         return outputs
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """The negative log-likelihood in nats a frame, and regularisers."""
-        nll = chord_nll(y_pred["scores"], x["targets"])  # (batch, time)
+    def loss_terms(self, x, y, outputs, weights=None, training=False):
+        """The negative log-likelihood in nats a frame."""
+        nll = chord_nll(outputs["scores"], y)  # (batch, time)
         present = ops.cast(x["mask"], nll.dtype)
-        loss = ops.sum(nll * present) / ops.maximum(ops.sum(present), 1.0)
-        for regularisation in self.losses:
-            loss = loss + ops.cast(regularisation, "float32")
-        return loss
+        weighted = present if weights is None else present * weights[:, None]
+        return [(ops.sum(nll * weighted), ops.sum(present))]
 
-    # === Training ===
+    # === Examples ===
 
-    def fit(
+    def read(self, x: Any, y: Any = None, argument: str = "x") -> list[np.ndarray]:
+        """Piano rolls from whatever they come in; see `fit`."""
+        if y is not None:
+            raise ValueError("`y` must be None: which chord comes next stands in the pieces.")
+        return _pieces(x, argument, shortest=2)
+
+    def batches(
         self,
-        x: Any,
-        y: None = None,
+        examples: list[np.ndarray],
+        batch_size: int,
+        weights: np.ndarray | None = None,
         *,
-        batch_size: int = 16,
-        epochs: int = 10,
-        validation_data: Any = None,
-        callbacks: Sequence[keras.callbacks.Callback] | None = None,
-        verbose: str | int = "auto",
-        shuffle: bool = True,
-        seed: int | None = None,
-        initial_epoch: int = 0,
         chunk: int = 64,
         transpose: int = 0,
-        key_prior: bool = True,
-    ) -> keras.callbacks.History:
-        """Train on pieces. The gradient reaches back through a part of a piece, the state further.
+        **options: Any,
+    ) -> PieceBatches:
+        """Parts of pieces; see `fit`."""
+        COUNT.check("chunk", chunk, int)
+        _SEMITONES.check("transpose", transpose, int)
+        return PieceBatches(examples, batch_size, chunk, transpose, weights)
 
-        Args:
-            x: piano rolls, arrays of 0 and 1 `(time, 88)`, each of at least two frames; or a
-                `tf.data.Dataset` of dicts with `roll`. All of it is read into memory.
-            y: must be None: what is learnt is what comes next.
-            batch_size: how many pieces are read beside each other.
-            epochs: at which epoch to stop, counted from the first.
-            validation_data: as `x`. After each epoch its `val_nll` is in the logs, and `val_loss`,
-                which is the same, so that callbacks can watch them.
-            callbacks: Keras callbacks.
-            verbose: as in `keras.Model.fit`.
-            shuffle: whether each epoch has another order.
-            seed: decides the order of each epoch. None draws one from Keras's random seed.
-            initial_epoch: the epoch at which to go on, counted from 0.
-            chunk: of how many frames a part is. The next part goes on with the state of the last.
-            transpose: by how many semitones a piece is moved up or down at most, drawn anew for
-                each epoch.
-            key_prior: whether the scores of an untrained model begin at the log-odds of each key in
-                `x`. Of 88 keys some four sound; a model that has to learn this first is behind for
-                many epochs (Lin et al. 2017, "Focal Loss for Dense Object Detection", section 4.1,
-                begin so where classes are rare).
-
-        Returns:
-            A Keras `History`.
-
-        Raises:
-            ValueError: if there are no pieces, one is too short or no piano roll, or `y` is given.
-
-        Example:
-
-        >>> from kerasrnn.data import load_piano_rolls
-        >>> from kerasrnn.zoo import MusicModel
-        >>> model = MusicModel(units=8, outputs="independent")
-        >>> pieces = load_piano_rolls("builtin:counterpoint")[:4]
-        >>> history = model.fit(pieces, epochs=2, validation_data=pieces, verbose=0)
-        >>> sorted(history.history)
-        ['loss', 'val_loss', 'val_nll']
-        """
-        if y is not None:
-            raise ValueError("`y` must be None: the model learns which chord comes next in `x`.")
-        for name, value in (("batch_size", batch_size), ("chunk", chunk)):
-            check_positive(name, value)
-        if not isinstance(transpose, int | np.integer) or not 0 <= transpose < KEYS:
-            raise ValueError(
-                f"`transpose` must be a number of semitones, from 0 to {KEYS - 1}. "
-                f"Received: {transpose!r}"
-            )
-        rolls = _pieces(x, "x", shortest=2)
-        validation = None
-        if validation_data is not None:
-            validation = _pieces(validation_data, "validation_data", shortest=2)
-        self._check_strategy()  # before a bias is set
-        batches = MusicBatches(
-            rolls, batch_size, chunk, order_seed(seed, shuffle), transpose if shuffle else 0
-        )
+    def begin(self, batches: EpochBatches, *, key_prior: bool = True, **options: Any) -> None:
+        """Set the scores of a model that has learnt nothing to how often keys sound."""
         bias = self.network.head.key_scores.bias
-        if key_prior and not np.any(ops.convert_to_numpy(bias)):  # nothing has been learnt yet
-            bias.assign(key_log_odds(rolls, batches.transpose))
-        return self._fit(
-            batches.dataset(),
-            validation=validation,
-            sample=lambda kept: MusicBatches(kept[:1], 1, chunk, None).dataset(),
-            epochs=epochs,
-            initial_epoch=initial_epoch,
-            callbacks=[batches, *(callbacks or [])],
-            verbose=verbose,
-        )
+        if key_prior and not np.any(ops.convert_to_numpy(bias)):
+            source: Any = batches.source
+            moved = 0 if batches.seed is None else source.transpose
+            bias.assign(key_log_odds(source.rolls, moved))
 
-    def evaluate(
-        self, x: Any, y: None = None, *, batch_size: int = 32, **kwargs: Any
-    ) -> dict[str, float]:
-        """Measure how well the model foresees pieces.
+    # === Measuring ===
 
-        Args:
-            x: as for `fit`.
-            y: must be None.
-            batch_size: how many pieces are in a batch; it changes no figure.
-            **kwargs: what Keras passes when it validates while training.
-
-        Returns:
-            `nll`, the negative log-likelihood of a frame given all before it, in nats, summed over
-            the 88 keys: the mean over all frames of all pieces together but for the first of each,
-            which is not predicted, as in Bai et al. (2018); and `loss`, which is the same.
-
-        Raises:
-            ValueError: as for `fit`.
-
-        Example:
-
-        >>> from kerasrnn.data import load_piano_rolls
-        >>> from kerasrnn.zoo import MusicModel
-        >>> pieces = load_piano_rolls("builtin:counterpoint", split="test")[:2]
-        >>> sorted(MusicModel(units=8, nade_units=4).evaluate(pieces))
-        ['loss', 'nll']
-        """
-        if self._is_validating(kwargs):
-            return self._measure(self._validation, batch_size or 32)
-        if y is not None:
-            raise ValueError("`y` must be None: what is measured is which chord comes next in `x`.")
-        return self._measure(_pieces(x, "x", shortest=2), batch_size)
-
-    def _measure(self, rolls: list[np.ndarray], batch_size: int) -> dict[str, float]:
-        total = sum(float(nll.sum(dtype=np.float64)) for nll in self._nll(rolls, batch_size))
-        nll = total / sum(len(roll) - 1 for roll in rolls)
+    def measure(self, examples: list[np.ndarray], batch_size: int) -> dict[str, float]:
+        """The likelihood of pieces; see `evaluate`."""
+        total = sum(float(nll.sum(dtype=np.float64)) for nll in self._nll(examples, batch_size))
+        nll = total / sum(len(roll) - 1 for roll in examples)
         return {"loss": nll, "nll": nll}
 
     # === Prediction ===
 
-    def nll(self, x: Any, *, batch_size: int = 32) -> list[np.ndarray]:
+    def nll(self, x: Any, batch_size: int | None = None) -> list[np.ndarray]:
         """How surprising each frame of some pieces is.
 
         Args:
@@ -351,43 +208,59 @@ class MusicModel(Task):
         >>> [nll.shape for nll in MusicModel(units=8, nade_units=4).nll([np.zeros((5, 88))])]
         [(4,)]
         """
+        batch_size = self._answer_batch_size(batch_size)
         found = self._nll(_pieces(x, "x", shortest=1), batch_size)
         self.check_answers(*found)
         return found
 
     def _nll(self, rolls: list[np.ndarray], batch_size: int) -> list[np.ndarray]:
+        empty = np.zeros(0, np.float32)
+        found = self._of_frames(self._score_function, rolls, batch_size)
+        return [np.concatenate([empty, *parts]) for parts in found]
+
+    def _of_frames(
+        self,
+        function: Any,
+        rolls: list[np.ndarray],
+        batch_size: int,
+        verbose: str | int = 0,
+    ) -> list[list[np.ndarray]]:
+        """What a function says of each frame of each piece but the last, part by part."""
         found: list[list[np.ndarray]] = [[] for _ in rolls]
-        for group in _groups(rolls, batch_size):
-            states = self.network.initial_states(len(group))
-            for part in parts_of([rolls[i] for i in group], _PART):
+        lengths = np.array([len(roll) for roll in rolls], int)
+        # A part bounds how much is read at once: no batch need be split.
+        most = batch_size * max(lengths, default=0)
+        for group in batches_of(lengths, batch_size, most, verbose=verbose):
+            group = group[::-1]  # the longest first
+            pieces, states = [rolls[i] for i in group], self.network.initial_states(len(group))
+            for begin in range(0, lengths[group[0]] - 1, _PART):
+                part = part_of(pieces, begin, _PART)
                 rows = len(part["mask"])
-                values, states = self._score_function(
-                    tf.constant(part["rolls"]),
-                    tf.constant(part["targets"]),
-                    tf.constant(part["mask"]),
+                values, states = function(
+                    *(tf.constant(part[name]) for name in ("rolls", "targets", "mask")),
                     [state[:rows] for state in states],
                 )
-                for row, nll in enumerate(values.numpy()):
-                    found[group[row]].append(nll[part["mask"][row]])
-        empty = np.zeros(0, np.float32)
-        return [np.concatenate([empty, *parts]) for parts in found]
+                for index, row, present in zip(group, values.numpy(), part["mask"], strict=False):
+                    found[index].append(row[present])
+        return found
 
     def _score(
         self, rolls: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        outputs = self.network(
-            {"rolls": rolls, "targets": targets, "mask": mask, "states": states}, training=False
-        )
-        nll = chord_nll(outputs["scores"], targets)
-        return tf.where(mask, nll, 0.0), outputs["states"]
+        inputs = {"rolls": rolls, "targets": targets, "mask": mask, "states": states}
+        outputs = self.network(inputs, training=False)
+        return chord_nll(outputs["scores"], targets), outputs["states"]
 
-    def predict(self, x: Any, *, batch_size: int = 32) -> list[np.ndarray]:
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: str | int = 0
+    ) -> list[np.ndarray]:
         """The probability of each key, after each frame, to sound in the frame that follows.
 
         Args:
             x: as for `fit`; a piece may have a single frame, and there may be none.
             batch_size: how many pieces are in a batch; it changes no answer, but for the rare chord
                 of the estimate below that rounding tips over.
+            verbose: 1 shows a progress bar.
 
         Returns:
             For each piece float32 `(time, 88)`; row t says what comes after the frames 0 … t. Exact
@@ -405,31 +278,19 @@ class MusicModel(Task):
         >>> model.predict([np.zeros((5, 88))])[0].shape
         (5, 88)
         """
-        rolls = _pieces(x, "x", shortest=1)
-        found: list[list[np.ndarray]] = [[] for _ in rolls]
-        for group in _groups(rolls, batch_size):
-            states = self.network.initial_states(len(group))
-            # With a frame more, the last one has one after it.
-            longer = [np.concatenate([rolls[i], rolls[i][-1:]]) for i in group]
-            for part in parts_of(longer, _PART):
-                rows = len(part["mask"])
-                values, states = self._predict_function(
-                    tf.constant(part["rolls"]),
-                    tf.constant(part["mask"]),
-                    [state[:rows] for state in states],
-                )
-                for row, probabilities in enumerate(values.numpy()):
-                    found[group[row]].append(probabilities[part["mask"][row]])
+        batch_size = self._answer_batch_size(batch_size)
+        # With a frame more, the last one has one after it.
+        rolls = [np.concatenate([roll, roll[-1:]]) for roll in _pieces(x, "x", shortest=1)]
+        found = self._of_frames(self._predict_function, rolls, batch_size, verbose)
         answers = [np.concatenate(parts) for parts in found]
         self.check_answers(*answers)
         return answers
 
     def _predict(
-        self, rolls: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]
+        self, rolls: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         outputs = self._read(rolls, mask, states)
-        probabilities = self.network.head.marginals(outputs["hidden"])
-        return tf.where(mask[..., None], probabilities, 0.0), outputs["states"]
+        return self.network.head.marginals(outputs["hidden"]), outputs["states"]
 
     def _read(self, rolls: tf.Tensor, mask: tf.Tensor, states: list[tf.Tensor]) -> dict[str, Any]:
         # Nothing is scored: the targets may be any.
@@ -471,9 +332,8 @@ class MusicModel(Task):
         >>> music = model.generate(frames=8, seed=1)
         >>> write_midi("music.mid", music[0], frames_per_beat=model.settings["frames_per_beat"])
         """
-        check_positive("frames", frames)
-        if not isinstance(temperature, int | float | np.number) or not 0 < temperature < np.inf:
-            raise ValueError(f"`temperature` must be above 0 and finite. Received: {temperature!r}")
+        COUNT.check("frames", frames, int)
+        _TEMPERATURE.check("temperature", temperature, float)
         rolls = [np.zeros((0, KEYS), np.uint8)] if x is None else _pieces(x, "x", shortest=0)
         seeds = seeds_of(seed, len(rolls), "pieces")
         check_finite_weights(self)  # zeros and ones do not show it
@@ -669,40 +529,32 @@ class MusicModel(Task):
             },
         }
 
-    # === Config ===
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), **self.settings}
+def key_log_odds(rolls: Sequence[np.ndarray], transpose: int = 0) -> np.ndarray:
+    """How much likelier each key is to sound than not, before anything is heard.
 
+    Args:
+        rolls: pieces `(time, keys)`, at least one.
+        transpose: by how many semitones the pieces are moved up or down at most, each number of
+            semitones as often.
 
-class _Carried:
-    """The states that pieces have at the end of a part, for the part that follows."""
+    Returns:
+        log(p / (1 - p)), float32 `(keys,)`, with p the share of frames in which the key sounds; one
+        frame with each key and one without are added, so that no key is impossible.
 
-    def __init__(self, network: MusicNetwork) -> None:
-        self.variables = [
-            tf.Variable(
-                tf.zeros((0, state.shape[-1]), state.dtype),
-                shape=(None, state.shape[-1]),
-                trainable=False,
-            )
-            for state in network.initial_states(1)
-        ]
+    Example:
 
-    def read(self, start: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
-        """The states of the first so many pieces; zeros at the start of pieces."""
-        return [
-            tf.cond(
-                start,
-                lambda variable=variable: tf.zeros((rows, variable.shape[-1]), variable.dtype),
-                lambda variable=variable: variable.value()[:rows],
-            )
-            for variable in self.variables
-        ]
-
-    def write(self, states: Iterable[tf.Tensor]) -> None:
-        for variable, state in zip(self.variables, states, strict=True):
-            variable.assign(state)
+    >>> import numpy as np
+    >>> from kerasrnn.zoo.music_model import key_log_odds
+    >>> key_log_odds([np.array([[1, 0, 0], [1, 1, 0]])]).round(1)
+    array([ 1.1,  0. , -1.1], dtype=float32)
+    """
+    frames = sum(len(roll) for roll in rolls)
+    sounding = np.sum([roll.sum(axis=0, dtype=np.float64) for roll in rolls], axis=0)  # (keys,)
+    padded = np.pad(sounding, transpose)
+    shifted = [padded[i : i + len(sounding)] for i in range(2 * transpose + 1)]
+    p = (np.mean(shifted, axis=0) + 1) / (frames + 2)
+    return np.log(p / (1 - p)).astype(np.float32)
 
 
 def _sounding(rolls: tf.Tensor) -> tf.Tensor:
@@ -715,17 +567,10 @@ def _positive(temperature: tf.Tensor) -> tf.Tensor:
     return tf.where(temperature >= 1e-6, temperature, 1e-6)
 
 
-def _groups(rolls: Sequence[np.ndarray], batch_size: int) -> Iterable[np.ndarray]:
-    """Indices of pieces of like length for each batch, the longest first."""
-    check_positive("batch_size", batch_size)
-    order = np.argsort([-len(roll) for roll in rolls], kind="stable")
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-
-
 def _pieces(x: Any, argument: str, *, shortest: int) -> list[np.ndarray]:
     """Piano rolls, checked, from whatever they come in."""
     if isinstance(x, tf.data.Dataset):
-        rows = list(x.as_numpy_iterator())
+        rows = list(rows_of(x, {"roll": 2}, argument))
         if not all(isinstance(row, dict) and "roll" in row for row in rows):
             raise ValueError(f"`{argument}` must be a dataset of dicts with `roll`.")
         x = [row["roll"] for row in rows]

@@ -8,7 +8,8 @@ import tensorflow as tf
 from kerasrnn.data import DataError, read_piano_rolls, roll_of_chords
 from kerasrnn.networks.music import chord_nll
 from kerasrnn.zoo import MusicModel, Task
-from kerasrnn.zoo.music_batches import MusicBatches, key_log_odds
+from kerasrnn.zoo.long_sequences import CarriedStates, PieceBatches
+from kerasrnn.zoo.music_model import key_log_odds
 
 SMALL = {"units": 6, "nade_units": 4, "dropout": 0.0}
 C, F, G = [48, 64, 67, 72], [53, 60, 65, 69], [43, 62, 67, 71]
@@ -58,7 +59,8 @@ def test_states_are_carried_from_part_to_part(outputs):
     expected = model.nll(rolls)
     found = [[] for _ in rolls]
     order = np.argsort([-len(roll) for roll in rolls])
-    for part in MusicBatches(rolls, 4, 5, None):
+    source = PieceBatches(rolls, 4, 5)
+    for part, _ in map(source.batch, source.order(None)):
         tensors = {name: tf.constant(value) for name, value in part.items()}
         outputs_ = model(tensors, training=True)
         values = chord_nll(outputs_["scores"], tensors["targets"]).numpy()
@@ -71,7 +73,8 @@ def test_states_are_carried_from_part_to_part(outputs):
 @pytest.mark.parametrize("outputs", ["nade", "independent"])
 def test_an_untrained_model_begins_with_how_often_keys_sound(outputs):
     def after(model: MusicModel, **arguments) -> np.ndarray:
-        model.compile(keras.optimizers.SGD(0.0))  # nothing else changes a weight
+        # Nothing else changes a weight.
+        model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
         model.fit(toy(), epochs=1, verbose=0, **arguments)
         return model.network.head.key_scores.bias.numpy()
 
@@ -114,6 +117,32 @@ def test_mixed_precision_trains():
     losses = model.fit(toy(), epochs=2, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     assert model.generate(toy(), frames=3, seed=1)[0].shape == (3, 88)
+
+
+def test_pieces_are_weighed():
+    losses = {}
+    for name, weights in {"all": [1, 1], "first": [1, 0], "second": [0, 1]}.items():
+        model = excited()
+        model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+        history = model.fit(toy((9, 6)), batch_size=2, sample_weight=weights, verbose=0).history
+        losses[name] = history["loss"][0]
+    assert losses["first"] + losses["second"] == pytest.approx(losses["all"], rel=1e-5)
+    assert losses["first"] > 0 < losses["second"]
+
+
+def test_a_training_of_some_steps_is_resumed_within_a_piece():
+    def fit(*spans):
+        keras.utils.set_random_seed(2)
+        model = MusicModel(**SMALL)
+        model.compile("sgd", run_eagerly=True)
+        options = {"batch_size": 2, "chunk": 5, "steps_per_epoch": 2, "seed": 4, "verbose": 0}
+        for begin, end in spans:
+            model._carried = CarriedStates(model.network.initial_states(1))  # as in a new process
+            model.fit(toy(), initial_epoch=begin, epochs=end, **options)
+        return model.get_weights()
+
+    for one, other in zip(fit((0, 3)), fit((0, 1), (1, 3)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_it_has_its_own_loss():
@@ -209,7 +238,10 @@ def test_datasets_booleans_and_floats_are_taken_alike():
     for kind in (bool, np.float32, np.int64):
         assert model.evaluate([roll.astype(kind) for roll in rolls]) == expected
     dataset = read_piano_rolls("builtin:counterpoint", split="test").take(2)
-    assert np.isfinite(model.evaluate(dataset)["nll"])
+    figures = model.evaluate(dataset)
+    assert np.isfinite(figures["nll"])
+    ragged = dataset.ragged_batch(2)
+    assert model.evaluate(ragged) == figures
 
 
 @pytest.mark.parametrize(
@@ -260,8 +292,8 @@ def test_wrong_arguments_of_methods_are_named():
         model.generate(toy(), frames=0)
     with pytest.raises(ValueError, match=r"`seed`.*4 pieces. Received 2"):
         model.generate(toy(), seed=[1, 2])
-    with pytest.raises(TypeError, match="no argument 'steps'"):
-        model.evaluate(toy(), steps=3)
+    with pytest.raises(TypeError, match="argument 'step'"):
+        model.evaluate(toy(), step=3)
 
 
 # === Presets and export ===
@@ -299,12 +331,14 @@ def padded(rolls: list[np.ndarray]) -> dict[str, np.ndarray]:
     return {"rolls": frames, "lengths": np.array([len(roll) for roll in rolls])}
 
 
+@pytest.mark.slow
 def test_an_export_is_verified(served):
     _, report, _ = served
     assert report.verified
     assert set(report.signatures) == {"serving_default", "step", "generate"}
 
 
+@pytest.mark.slow
 def test_served_probabilities_and_likelihoods_are_those_of_the_model(served):
     model, _, call = served
     rolls = toy((9, 4))
@@ -319,6 +353,7 @@ def test_served_probabilities_and_likelihoods_are_those_of_the_model(served):
         assert (output["nll"][row, n:] == 0).all() and (output["probabilities"][row, n:] == 0).all()
 
 
+@pytest.mark.slow
 def test_stepping_through_a_piece_gives_what_reading_it_gives(served):
     model, _, call = served
     roll = toy((6,))[0]
@@ -331,6 +366,7 @@ def test_stepping_through_a_piece_gives_what_reading_it_gives(served):
         states = {name: output[name] for name in states}
 
 
+@pytest.mark.slow
 def test_served_continuations_are_those_of_the_model(served):
     model, _, call = served
     rolls = [*toy((9, 4)), np.zeros((0, 88), np.uint8)]
