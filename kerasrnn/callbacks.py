@@ -8,8 +8,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasrnn.networks.options import SHARE
-
 
 class WeightAverages(keras.callbacks.Callback):
     """Keeps running means of the weights, which err less than the weights a step has just left.
@@ -54,7 +52,8 @@ class WeightAverages(keras.callbacks.Callback):
 
     def __init__(self, decay: float) -> None:
         super().__init__()
-        SHARE.check("decay", decay, float)
+        if not 0 <= decay < 1:
+            raise ValueError(f"`decay` must be at least 0 and below 1. Received: {decay!r}")
         self.decay = decay
         self.means: list[tf.Variable] = []
         self.steps = tf.Variable(0, trainable=False, dtype=tf.int64)
