@@ -10,6 +10,7 @@ from keras import ops
 # Keras's own RNN layer gives one dropout mask to the whole sequence only to cells of this class.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
+from kerasrnn.cells.arguments import arguments_of, in_the_order_of
 from kerasrnn.cells.chrono import Chrono
 from kerasrnn.cells.derivatives import has_derivative
 from kerasrnn.recurrence import product
@@ -45,7 +46,7 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
     Args:
         units: positive integer, the length of the state.
         activation: g, the activation of the output or of the candidate.
-        recurrent_activation: σ, the activation of the gates; None for a cell without gates.
+        recurrent_activation: σ, the activation of the gates, where the cell has any.
         use_bias: whether b is added.
         kernel_initializer, recurrent_initializer, bias_initializer: initialisers as in Keras.
             `Chrono(max_length)` is a bias initialiser for the gated cells.
@@ -63,6 +64,8 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         ValueError: `units` is not a positive integer, or a dropout rate is outside [0, 1].
     """
 
+    # The class of Keras whose positional arguments a cell takes, in its order; see `arguments.py`.
+    argument_order: ClassVar[type]
     # The column blocks of the weights, in order, as Keras names them.
     blocks: ClassVar[tuple[str, ...]] = ("a",)
     # The named tuple that `gates` returns.
@@ -70,11 +73,21 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
     # For `Chrono`: the blocks whose bias it sets, and the sign with which it does.
     chrono_signs: ClassVar[Mapping[str, int]] = {}
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "argument_order" in vars(cls):
+            arguments = {**arguments_of(Cell.__init__), **arguments_of(cls.__init__)}
+            if len(cls.blocks) == 1:
+                del arguments["recurrent_activation"]
+            cls.__init__ = in_the_order_of(  # type: ignore[method-assign]
+                cls.argument_order, arguments, cls.__init__
+            )
+
     def __init__(
         self,
         units: int,
         activation: Any = "tanh",
-        recurrent_activation: Any = None,
+        recurrent_activation: Any = "sigmoid",
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal",

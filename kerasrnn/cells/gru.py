@@ -69,57 +69,20 @@ class GRUCell(Cell):
     (2, 4)
     """
 
+    argument_order: ClassVar[type] = keras.layers.GRUCell
     blocks: ClassVar[tuple[str, ...]] = ("z", "r", "h")
     gates_type: ClassVar[type] = GRUGates
     chrono_signs: ClassVar[Mapping[str, int]] = {"z": -1}
 
     def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        reset_after: bool = False,
-        seed: int | None = None,
-        *,
-        implementation: int = 2,
-        **kwargs: Any,
+        self, units: int, *, reset_after: bool = False, implementation: int = 2, **kwargs: Any
     ) -> None:
         if reset_after:
             raise ValueError(
                 "`reset_after=True` is another cell, with the reset gate after the matrix product. "
                 "GRUCell resets before it: expected reset_after=False, or use keras.layers.GRUCell."
             )
-        super().__init__(
-            units,
-            activation,
-            recurrent_activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-            **kwargs,
-        )
+        super().__init__(units, **kwargs)
         self.reset_after = False
         self.implementation = checked_implementation(implementation)
 

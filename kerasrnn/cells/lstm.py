@@ -71,52 +71,15 @@ class LSTMCell(Cell):
     (2, 4)
     """
 
+    argument_order: ClassVar[type] = keras.layers.LSTMCell
     blocks: ClassVar[tuple[str, ...]] = ("i", "f", "c", "o")
     gates_type: ClassVar[type] = LSTMGates
     chrono_signs: ClassVar[Mapping[str, int]] = {"i": -1, "f": 1}
 
     def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        *,
-        implementation: int = 2,
-        **kwargs: Any,
+        self, units: int, *, unit_forget_bias: bool = True, implementation: int = 2, **kwargs: Any
     ) -> None:
-        super().__init__(
-            units,
-            activation,
-            recurrent_activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-            **kwargs,
-        )
+        super().__init__(units, **kwargs)
         self.unit_forget_bias = unit_forget_bias
         self.implementation = checked_implementation(implementation)
         self.state_size = [units, units]

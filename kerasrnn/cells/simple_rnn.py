@@ -51,48 +51,9 @@ class SimpleRNNCell(Cell):
     (2, 4)
     """
 
+    argument_order: ClassVar[type] = keras.layers.SimpleRNNCell
     blocks: ClassVar[tuple[str, ...]] = ("a",)
     gates_type: ClassVar[type] = SimpleRNNGates
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        kwargs.pop("recurrent_activation", None)
-        super().__init__(
-            units,
-            activation,
-            None,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-            **kwargs,
-        )
 
     def gates(self, projected, states):
         (a,) = states
@@ -111,4 +72,4 @@ class SimpleRNNCell(Cell):
         return dz, (self.dropped(ops.matmul(dz, W_T)),)
 
     def recurrent_gradients(self, dz, gates, states):
-        return (((self.dropped(states[0])), dz),)
+        return ((self.dropped(states[0]), dz),)

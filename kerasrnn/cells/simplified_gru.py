@@ -59,19 +59,10 @@ class SimplifiedGRUCell(Cell):
     (2, 4)
     """
 
+    argument_order: ClassVar[type] = keras.layers.GRUCell
     blocks: ClassVar[tuple[str, ...]] = ("z", "h")
     gates_type: ClassVar[type] = SimplifiedGRUGates
     chrono_signs: ClassVar[Mapping[str, int]] = {"z": -1}
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(units, activation, recurrent_activation, *args, **kwargs)
 
     def gates(self, projected, states):
         (c,) = states

@@ -1,21 +1,53 @@
 """What the layers of a single named cell share."""
 
 import contextlib
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
+from kerasrnn.cells import Cell
+from kerasrnn.cells.arguments import arguments_of, in_the_order_of
 from kerasrnn.layers.rnn import RNN
 
 
 class CellLayer(RNN):
     """An `RNN` that makes its own cell and takes the cell's arguments as its own.
 
-    The cell's settings can be read from the layer: `layer.units`, `layer.dropout` and so on.
+    The cell's settings can be read from the layer: `layer.units`, `layer.dropout` and so on. A
+    subclass says which cell and, in `argument_order`, in the order of which class of Keras
+    arguments may come by position.
+
+    Args:
+        units: positive integer, the length of the output.
+        activity_regularizer: regulariser of the output.
+        **kwargs: the other arguments of the cell, which `Cell` explains; those of `RNN`, such as
+            `return_sequences`; and those of `keras.layers.Layer`.
     """
 
-    def __init__(self, cell: Any, **kwargs: Any) -> None:
-        super().__init__(cell, **kwargs)
+    cell_class: ClassVar[type[Cell]]
+    cell_name: ClassVar[str]
+    argument_order: ClassVar[type]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "cell_class" in vars(cls):
+            arguments = {**arguments_of(cls.cell_class.__init__), **arguments_of(RNN.__init__)}
+            arguments |= {**arguments_of(CellLayer.__init__), **arguments_of(cls.__init__)}
+            del arguments["cell"]
+            cls.__init__ = in_the_order_of(  # type: ignore[method-assign]
+                cls.argument_order, arguments, cls.__init__
+            )
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, units: int, *, activity_regularizer: Any = None, **kwargs: Any) -> None:
+        of_cell = kwargs.keys() & arguments_of(self.cell_class.__init__)
+        cell = self.cell_class(
+            units,
+            **{name: kwargs.pop(name) for name in of_cell},
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name=self.cell_name,
+        )
+        super().__init__(cell, activity_regularizer=activity_regularizer, **kwargs)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def __getattr__(self, name: str) -> Any:

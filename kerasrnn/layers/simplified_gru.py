@@ -1,10 +1,10 @@
 """The layer of the GRU with an update gate only."""
 
-from typing import Any
+from typing import ClassVar
 
 import keras
 
-from kerasrnn.cells import SimplifiedGRUCell
+from kerasrnn.cells import Cell, SimplifiedGRUCell
 from kerasrnn.layers.cell_layer import CellLayer
 
 
@@ -16,20 +16,9 @@ class SimplifiedGRU(CellLayer):
 
     Args:
         units: positive integer, the length of the output.
-        activation: g of the candidate.
-        recurrent_activation: σ of the gates.
-        use_bias: whether b is added.
-        kernel_initializer, recurrent_initializer, bias_initializer: initialisers of the weights.
-        kernel_regularizer, recurrent_regularizer, bias_regularizer: regularisers of the weights.
         activity_regularizer: regulariser of the output.
-        kernel_constraint, recurrent_constraint, bias_constraint: constraints of the weights.
-        dropout: share of the input's components to drop, one mask for the whole sequence.
-        recurrent_dropout: share of the state's components to drop where the state enters a
-            matrix product, one mask for the whole sequence.
-        seed: integer, seed of the dropout masks.
-        return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
-        **kwargs: `zero_output_for_mask` and `segment_length` of `RNN`, and those of
-            `keras.layers.Layer`.
+        **kwargs: the arguments of `SimplifiedGRUCell`, which `Cell` explains; those of `RNN`, from
+            `return_sequences` on; and those of `keras.layers.Layer`.
 
     Call arguments and return value: see `RNN`; one state.
 
@@ -43,60 +32,6 @@ class SimplifiedGRU(CellLayer):
     (2, 3, 4)
     """
 
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        unroll: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        cell = SimplifiedGRUCell(
-            units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            dtype=kwargs.get("dtype"),
-            trainable=kwargs.get("trainable", True),
-            name="simplified_gru_cell",
-        )
-        super().__init__(
-            cell,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            activity_regularizer=activity_regularizer,
-            **kwargs,
-        )
+    cell_class: ClassVar[type[Cell]] = SimplifiedGRUCell
+    cell_name: ClassVar[str] = "simplified_gru_cell"
+    argument_order: ClassVar[type] = keras.layers.GRU
