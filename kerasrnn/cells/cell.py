@@ -1,6 +1,6 @@
 """What all cells share: weights, dropout and the split of a step into `project` and `step`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -14,16 +14,6 @@ from kerasrnn.cells.arguments import arguments_of, in_the_order_of
 from kerasrnn.cells.chrono import Chrono
 from kerasrnn.cells.derivatives import has_derivative
 from kerasrnn.recurrence import product
-
-
-class overridable:
-    """A property that a value in the instance's dictionary replaces, as a scan does."""
-
-    def __init__(self, function: Callable) -> None:
-        self.function = function
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        return self if instance is None else self.function(instance)
 
 
 class Cell(DropoutRNNCell, keras.layers.Layer):
@@ -227,10 +217,17 @@ class Cell(DropoutRNNCell, keras.layers.Layer):
         """The state as it enters a matrix product: some components dropped while training."""
         return state if self.recurrent_mask is None else state * self.recurrent_mask
 
-    @overridable
+    @property
     def recurrent_weights(self) -> tuple:
         """The matrices that `gates` multiplies the state with; a scan computes them once."""
-        return (ops.convert_to_tensor(self.recurrent_kernel),)
+        held = vars(self).get("recurrent_weights")  # put there by `bind` for the length of a scan
+        if held is not None:
+            return held
+        return self.split_recurrent_kernel(ops.convert_to_tensor(self.recurrent_kernel))
+
+    def split_recurrent_kernel(self, W) -> tuple:
+        """The recurrent kernel, or what it is cut into where a step has several products."""
+        return (W,)
 
     # === The derivative of a step ===
 

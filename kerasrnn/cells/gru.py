@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 from keras import ops
 
-from kerasrnn.cells.cell import Cell, checked_implementation, overridable
+from kerasrnn.cells.cell import Cell, checked_implementation
 from kerasrnn.cells.derivatives import derivative
 
 
@@ -86,9 +86,7 @@ class GRUCell(Cell):
         self.reset_after = False
         self.implementation = checked_implementation(implementation)
 
-    @overridable
-    def recurrent_weights(self) -> tuple:
-        W = ops.convert_to_tensor(self.recurrent_kernel)
+    def split_recurrent_kernel(self, W) -> tuple:
         return W[..., : 2 * self.units], W[..., 2 * self.units :]
 
     def gates(self, projected, states):

@@ -6,14 +6,26 @@ need no recurrence stay outside of both loops, where each is one for all time st
 product and the gradients of the weights.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from kerasrnn.recurrence.bind import bind
-from kerasrnn.recurrence.scan import backend_module, scan
+from kerasrnn.recurrence.derivative import with_gradient
+from kerasrnn.recurrence.scan import backend_module, scan_with_hints
+
+
+class Tensors(NamedTuple):
+    """All tensors that a lane's loops use, or a gradient, or None, for each."""
+
+    projected: Any
+    states: tuple
+    recurrent_weights: tuple
+    recurrent_mask: Any
+    mask: Any
+    frozen: dict[str, Any]  # the cell's further weights, which do not learn, by name
 
 
 class Lane(NamedTuple):
@@ -34,32 +46,29 @@ class Lane(NamedTuple):
     mask: Any = None
 
     @property
-    def arguments(self) -> list:
-        """All tensors that a loop uses, so that no backend differentiates a captured one."""
-        constants = [x for x in (self.cell.recurrent_mask, self.mask) if x is not None]
-        constants += [vars(self.cell)[name] for name in self.frozen]
-        return [self.projected, *self.states, *self.cell.recurrent_weights, *constants]
+    def tensors(self) -> Tensors:
+        """What the loops use, computed from the cell's variables."""
+        frozen = {
+            name: ops.convert_to_tensor(backend_module().tensor_of(value))
+            for name, value in vars(self.cell).items()
+            if isinstance(value, keras.Variable)
+            and not value.trainable
+            and keras.backend.is_float_dtype(value.dtype)
+        }
+        weights, recurrent_mask = self.cell.recurrent_weights, self.cell.recurrent_mask
+        return Tensors(
+            self.projected, self.states, tuple(weights), recurrent_mask, self.mask, frozen
+        )
 
-    @property
-    def frozen(self) -> tuple[str, ...]:
-        """Names of the cell's further weights that do not learn; those that do are recurrent."""
-        return vars(self.cell).get("frozen_names", ())
-
-    def filled(self, arguments: Iterator) -> "Lane":
-        """This lane with tensors taken from others' `arguments`."""
-        projected = next(arguments)
-        states = tuple(next(arguments) for _ in self.states)
-        weights = tuple(next(arguments) for _ in self.cell.recurrent_weights)
-        recurrent_mask = None if self.cell.recurrent_mask is None else next(arguments)
-        mask = None if self.mask is None else next(arguments)
-        frozen = {name: next(arguments) for name in self.frozen}
-        cell = bind(self.cell, recurrent_weights=weights, recurrent_mask=recurrent_mask, **frozen)
-        return Lane(cell, projected, states, mask)
-
-    def gradients(self, dz: Any, d_states: tuple, d_weights: Sequence) -> list:
-        """Gradients, or None, in the order of `arguments`."""
-        given = [dz, *d_states, *d_weights]
-        return [*given, *(None for _ in range(len(self.arguments) - len(given)))]
+    def holding(self, tensors: Tensors) -> "Lane":
+        """This lane with others in the place of its tensors."""
+        cell = bind(
+            self.cell,
+            recurrent_weights=tensors.recurrent_weights,
+            recurrent_mask=tensors.recurrent_mask,
+            **tensors.frozen,
+        )
+        return Lane(cell, tensors.projected, tensors.states, tensors.mask)
 
     def step(self, states: tuple, projected: Any, valid: Any) -> tuple[Any, tuple]:
         """The gates of a step and the states after it."""
@@ -108,70 +117,54 @@ def scan_with_step_gradient(
         For each lane the first state after every step `(time, batch, units)`, or None, and the
         final states.
     """
-    # Computed once: within a transformation of JAX nothing may be computed from tensors outside it.
-    given = tuple(lane._replace(cell=_with_tensors(lane.cell)) for lane in lanes)
 
-    def fill(arguments):
-        arguments = iter(arguments)
-        return [lane.filled(arguments) for lane in given]
-
-    def run(lanes, keep):
-        """Final states, (gates and states before of every step), first states after."""
+    def run(tensors, keep):
+        """Final states, the first states after all steps; gates and states before, if kept."""
+        held = [lane.holding(t) for lane, t in zip(lanes, tensors, strict=True)]
 
         def step(states, xs):
             kept, after, outputs = [], [], []
-            for lane, old, (projected, valid) in zip(lanes, states, xs, strict=True):
+            for lane, old, (projected, valid) in zip(held, states, xs, strict=True):
                 gates, new = lane.step(old, projected, valid)
                 kept.append((tuple(gates), old))
                 after.append(new)
                 outputs.append(new[0] if return_sequences else None)
             return tuple(after), (tuple(kept), tuple(outputs)) if keep else tuple(outputs)
 
-        likes = tuple(lane.states[0] if return_sequences else None for lane in lanes)
+        likes: tuple = tuple(t.states[0] if return_sequences else None for t in tensors)
         if keep:
-            kept_likes = tuple(((s[0],) * _number_of_gates(c), s) for c, _, s, _ in lanes)
-            likes = (kept_likes, likes)
-        states, outputs = scan(
+            gates = [(lane.states[0],) * _number_of_gates(lane.cell) for lane in held]
+            likes = (tuple((g, t.states) for g, t in zip(gates, tensors, strict=True)), likes)
+        states, outputs = scan_with_hints(
             step,
-            tuple(lane.states for lane in lanes),
-            tuple((lane.projected, lane.mask) for lane in lanes),
+            tuple(t.states for t in tensors),
+            tuple((t.projected, t.mask) for t in tensors),
             reverse=reverse,
             unroll=unroll,
             outputs_like=likes,
             loose=keep,
             turns="short" if keep else "long",
         )
-        kept, sequences = outputs if keep else ((), outputs)
-        flat = [x for gates, before in kept for x in (*gates, *before)]
-        return states, flat, sequences
+        kept, sequences = outputs if keep else (None, outputs)
+        return states, sequences, kept
 
-    def forward(*arguments):
-        states, kept, sequences = run(fill(arguments), keep_gates)
-        outputs = [x for x in (*sequences, *_flat(states)) if x is not None]
-        return tuple(outputs), (*arguments, *_flat(states), *kept)
+    def forward(tensors):
+        states, sequences, kept = run(tensors, keep_gates)
+        return (sequences, states), (tensors, states, kept)
 
     def backward(kept, d_outputs):
-        rest = iter(kept)
-        lanes = [lane.filled(rest) for lane in given]
-        finals = tuple(tuple(next(rest) for _ in lane.states) for lane in lanes)
+        tensors, finals, steps = kept
+        d_sequences, d_finals = d_outputs
         if not keep_gates:
-            finals, again, _ = run(lanes, True)
-            rest = iter(again)
-        gates, befores = [], []
-        for lane in lanes:
-            gates.append(tuple(next(rest) for _ in range(_number_of_gates(lane.cell))))
-            befores.append(tuple(next(rest) for _ in lane.states))
-        d_outputs = iter(d_outputs)
-        d_sequences = [next(d_outputs) if return_sequences else None for _ in lanes]
-        d_finals = [tuple(next(d_outputs) for _ in lane.states) for lane in lanes]
-        transposed = [
-            tuple(ops.swapaxes(W, -1, -2) for W in lane.cell.recurrent_weights) for lane in lanes
-        ]
+            finals, _, steps = run(tensors, True)
+        gates, befores = zip(*steps, strict=True)
+        held = [lane.holding(t) for lane, t in zip(lanes, tensors, strict=True)]
+        transposed = [tuple(ops.swapaxes(W, -1, -2) for W in t.recurrent_weights) for t in tensors]
 
         def step(carried, xs):
             dzs, new_carried = [], []
             for lane, W_T, (d_states, after), (gates, before, d_output, valid) in zip(
-                lanes, transposed, carried, xs, strict=True
+                held, transposed, carried, xs, strict=True
             ):
                 if d_output is not None:
                     d_states = (d_states[0] + d_output, *d_states[1:])
@@ -182,57 +175,32 @@ def scan_with_step_gradient(
                 new_carried.append((d_states, before))
             return tuple(new_carried), tuple(dzs)
 
-        carried, dzs = scan(
+        carried, dzs = scan_with_hints(
             step,
             tuple(zip(d_finals, finals, strict=True)),
-            tuple(zip(gates, befores, d_sequences, (lane.mask for lane in lanes), strict=True)),
+            tuple(zip(gates, befores, d_sequences, (t.mask for t in tensors), strict=True)),
             reverse=not reverse,
             unroll=unroll,
-            outputs_like=tuple(lane.projected[0] for lane in lanes),
-            over=tuple(lane.projected for lane in lanes),
+            over=tuple(t.projected for t in tensors),
         )
         gradients = []
         stack = backend_module().stack
-        for lane, dz, own_gates, before, (d_initial, _) in zip(
-            lanes, dzs, gates, befores, carried, strict=True
+        for lane, given, dz, own_gates, before, (d_initial, _) in zip(
+            held, tensors, dzs, gates, befores, carried, strict=True
         ):
             named = lane.cell.gates_type(*map(stack, own_gates))
             pairs = lane.cell.recurrent_gradients(dz, named, tuple(map(stack, before)))
-            d_weights = [_product_over_time(left, right) for left, right in pairs]
-            gradients += lane.gradients(dz, d_initial, d_weights)
+            d_weights = tuple(_product_over_time(left, right) for left, right in pairs)
+            frozen = dict.fromkeys(given.frozen)
+            gradients.append(Tensors(dz, d_initial, d_weights, None, None, frozen))
         return tuple(gradients)
 
-    outputs = iter(
-        backend_module().with_gradient(forward, backward)(
-            *(x for lane in given for x in lane.arguments)
-        )
-    )
-    sequences = [next(outputs) if return_sequences else None for _ in given]
-    return [
-        (sequence, tuple(next(outputs) for _ in lane.states))
-        for sequence, lane in zip(sequences, given, strict=True)
-    ]
-
-
-def _with_tensors(cell):
-    """The cell with tensors in the place of all weights that its step may read."""
-    frozen = {
-        name: ops.convert_to_tensor(backend_module().tensor_of(value))
-        for name, value in vars(cell).items()
-        if isinstance(value, keras.Variable)
-        and not value.trainable
-        and keras.backend.is_float_dtype(value.dtype)
-    }
-    weights = tuple(cell.recurrent_weights)
-    return bind(cell, recurrent_weights=weights, frozen_names=tuple(frozen), **frozen)
+    outputs = with_gradient(forward, backward, tuple(lane.tensors for lane in lanes))
+    return list(zip(*outputs, strict=True))
 
 
 def _number_of_gates(cell):
     return len(cell.gates_type._fields)
-
-
-def _flat(states):
-    return [state for of_lane in states for state in of_lane]
 
 
 def _product_over_time(left, right):

@@ -1,4 +1,4 @@
-"""A cell with some of its attributes replaced for the length of one scan."""
+"""Copies of a cell for one scan, with tensors in the place of its variables."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from kerasrnn.recurrence.scan import backend_module
 
 
 def bind(cell: Any, **attributes: Any) -> Any:
-    """A shallow copy of `cell` with `attributes` in place of its own.
+    """A copy of `cell` that holds `attributes` in the place of its own, for one scan.
 
-    A scan computes a cell's weights once, before the loop, and differentiates with respect to
-    those tensors: the methods of a bound cell see them where the cell itself has variables.
+    The equations of a cell read weights and masks from `self`. A scan computes these once, before
+    its loop, and is differentiated by them: in the copy the same equations find what the scan has
+    computed where the cell itself has variables.
 
     Args:
         cell: a cell.

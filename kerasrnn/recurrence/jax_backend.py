@@ -2,36 +2,20 @@
 
 import jax
 import jax.numpy as jnp
-import keras
-from keras import ops
+
+from kerasrnn.recurrence.stacked import (  # noqa: F401
+    at_least_one,
+    is_loose,
+    one_scan_is_faster,
+    product,
+    stack,
+    sum_of_outer_products,
+    tensor_of,
+)
 
 
-def scan(
-    step,
-    initial_states,
-    inputs,
-    *,
-    reverse=False,
-    outputs_like=None,
-    loose=False,
-    over=None,
-    turns="short",
-):
+def scan(step, initial_states, inputs, *, reverse=False, **hints):
     return jax.lax.scan(step, initial_states, inputs, reverse=reverse)
-
-
-def is_loose(x):
-    """Whether `x` is a sequence that a scan has left unstacked; here none is."""
-    return False
-
-
-def stack(x):
-    """A sequence that a scan has left unstacked as a tensor."""
-    return x
-
-
-def one_scan_is_faster():
-    return True
 
 
 def stacks_lanes():
@@ -45,15 +29,6 @@ def stacks_lanes():
 def longest(mask):
     """None: XLA compiles for one length."""
     return None
-
-
-def at_least_one(x, axis=0):
-    """`x` with one element of zeros along `axis` where it has none."""
-    if x.shape[axis] > 0:
-        return x
-    shape = list(x.shape)
-    shape[axis] = 1
-    return ops.zeros(shape, dtype=keras.backend.standardize_dtype(x.dtype))
 
 
 def with_gradient(forward, backward):
@@ -80,21 +55,6 @@ def with_gradient(forward, backward):
 
     function.defvjp(forward_rule, backward_rule)
     return function
-
-
-def tensor_of(variable):
-    """A Keras variable's value as a tensor."""
-    return variable.value
-
-
-def product(x, W):
-    """`x W` for many rows x."""
-    return ops.matmul(x, W)
-
-
-def sum_of_outer_products(left, right):
-    """`leftᵀ right` of two matrices with many rows."""
-    return jnp.matmul(left.T, right)
 
 
 def vector_jacobian_product(function, arguments, d_outputs):

@@ -73,10 +73,6 @@ def scan(
     *,
     reverse: bool = False,
     unroll: bool = False,
-    outputs_like: Any = None,
-    loose: bool = False,
-    over: Any = None,
-    turns: str = "short",
 ) -> tuple[Any, Any]:
     """Carry states through time, differentiated automatically.
 
@@ -91,16 +87,6 @@ def scan(
             stand for a tensor and is handed to the step as it is.
         reverse: if true, the last time step comes first. Outputs stay at the time of their inputs.
         unroll: if true, no loop remains in the graph; the length must be known when it is made.
-        outputs_like: nested tensors with the structure, shapes and dtypes of a step's outputs.
-            It spares TensorFlow a trace; the other backends do not need it.
-        loose: if true, a step's outputs are a pair, and TensorFlow leaves the sequences of its
-            first part unstacked, which spares a copy: for another scan to read, or `stack` of the
-            backend's module to stack.
-        over: nested tensors with the structure and shapes of the stacked outputs, which nobody
-            needs any more: XLA may put the outputs into their memory.
-        turns: how many steps a TensorFlow graph takes in a turn of its loop: "short" for a few;
-            "long" for many, which is quicker to run and slower to trace, for inference; "single"
-            for one, and one turn at a time, where a step is so large that memory must do for one.
 
     Returns:
         The final states, and the outputs stacked on a leading axis of time.
@@ -117,20 +103,27 @@ def scan(
     >>> [float(v) for v in partial[:, 0]]
     [1.0, 2.0, 3.0]
     """
+    return scan_with_hints(step, initial_states, inputs, reverse=reverse, unroll=unroll)
+
+
+def scan_with_hints(
+    step: Callable,
+    initial_states: Any,
+    inputs: Any,
+    *,
+    reverse: bool = False,
+    unroll: bool = False,
+    **hints: Any,
+) -> tuple[Any, Any]:
+    """`scan`, with what `scan` of `tensorflow_backend.py` can be told besides.
+
+    The other backends do without.
+    """
     initial_states = keras.tree.map_structure(_to_tensor, initial_states)
     inputs = keras.tree.map_structure(_to_tensor, inputs)
     if unroll:
         return _unrolled(step, initial_states, inputs, reverse)
-    return backend_module().scan(
-        step,
-        initial_states,
-        inputs,
-        reverse=reverse,
-        outputs_like=outputs_like,
-        loose=loose,
-        over=over,
-        turns=turns,
-    )
+    return backend_module().scan(step, initial_states, inputs, reverse=reverse, **hints)
 
 
 def _to_tensor(x):

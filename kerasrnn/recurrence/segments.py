@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 import keras
-from keras import ops, tree
+from keras import ops
 
 from kerasrnn.recurrence.bind import bind
-from kerasrnn.recurrence.scan import backend_module, scan
+from kerasrnn.recurrence.derivative import flat, nested, with_gradient
+from kerasrnn.recurrence.scan import backend_module, scan_with_hints
 from kerasrnn.recurrence.unfolding import (
     Unfolded,
     advance,
@@ -58,7 +59,6 @@ def unfold_in_segments(
     # Frozen ones too: what is differentiated by hand may take no variable but as an argument.
     weights = [v for v in cell.variables if keras.backend.is_float_dtype(v.dtype)]
     recurrent_mask = getattr(cell, "recurrent_mask", None)
-    carry_like = initial_carry(cell, inputs, tuple(initial_states))
 
     def run(carry, segment, valid, weight_values, recurrent_mask, training):
         bound = cell if recurrent_mask is None else bind(cell, recurrent_mask=recurrent_mask)
@@ -76,75 +76,54 @@ def unfold_in_segments(
             )
         return carry, sequence
 
-    # Flat lists of tensors, None left out, are what `with_gradient` takes.
-    values = [backend_module().tensor_of(w) for w in weights]
-    arguments = (carry_like, segments, valid_segments, values, recurrent_mask)
-
-    def unpack(flat):
-        flat = iter(flat)
-        return tree.map_structure(lambda x: None if x is None else next(flat), arguments)
-
-    def forward(*flat):
-        carry, segments, valid, values, recurrent_mask = unpack(flat)
+    def forward(arguments):
+        carry, segments, valid, values, recurrent_mask = arguments
 
         def step(carry, xs):
             segment, valid = xs
             new_carry, sequence = run(carry, segment, valid, values, recurrent_mask, False)
             return new_carry, (carry, sequence)
 
-        last, (carries, sequences) = scan(
+        last, (carries, sequences) = scan_with_hints(
             step, carry, (segments, valid), reverse=reverse, turns="single"
         )
-        outputs = [*tree.flatten(last), *([] if sequences is None else [sequences])]
-        return tuple(outputs), (*tree.flatten(carries), *flat)
-
-    number_carried = len(tree.flatten(carry_like))
+        return (last, sequences), (carries, arguments)
 
     def backward(kept, d_outputs):
-        carries = tree.pack_sequence_as(carry_like, kept[:number_carried])
-        _, segments, valid, values, recurrent_mask = unpack(kept[number_carried:])
-        d_outputs = list(d_outputs)
-        d_carry = d_outputs[:number_carried]
-        d_sequences = d_outputs[number_carried] if return_sequences else None
+        carries, (_, segments, valid, values, recurrent_mask) = kept
+        d_last, d_sequences = d_outputs
 
         def step(carried, xs):
             d_carry, d_values = carried
             carry, segment, valid, d_sequence = xs
-            flat_carry = tree.flatten(carry)
+            point = (carry, segment, values)
 
             def segment_again(*tensors):
-                carry = tree.pack_sequence_as(carry_like, tensors[:number_carried])
-                segment, *values = tensors[number_carried:]
-                new_carry, sequence = run(carry, segment, valid, values, recurrent_mask, True)
-                return (*tree.flatten(new_carry), *([] if sequence is None else [sequence]))
+                carry, segment, values = nested(point, tensors)
+                return flat(run(carry, segment, valid, values, recurrent_mask, True))
 
             gradients = backend_module().vector_jacobian_product(
-                segment_again,
-                (*flat_carry, segment, *values),
-                (*d_carry, *([] if d_sequence is None else [d_sequence])),
+                segment_again, flat(point), flat((d_carry, d_sequence))
             )
-            d_carry = list(gradients[:number_carried])
-            d_segment, *d_more = gradients[number_carried:]
+            d_carry, d_segment, d_more = nested(point, gradients)
             return (d_carry, [d + m for d, m in zip(d_values, d_more, strict=True)]), d_segment
 
-        (d_carry, d_values), d_segments = scan(
+        (d_carry, d_values), d_segments = scan_with_hints(
             step,
-            (d_carry, [ops.zeros_like(v) for v in values]),
+            (d_last, [ops.zeros_like(v) for v in values]),
             (carries, segments, valid, d_sequences),
             reverse=not reverse,
             turns="single",
         )
-        nothing = [None for x in (valid, recurrent_mask) if x is not None]
-        d_valid, d_mask = nothing[: valid is not None], nothing[valid is not None :]
-        return (*d_carry, d_segments, *d_valid, *d_values, *d_mask)
+        return d_carry, d_segments, None, d_values, None
 
-    flat_arguments = [ops.convert_to_tensor(x) for x in tree.flatten(arguments) if x is not None]
-    outputs = backend_module().with_gradient(forward, backward)(*flat_arguments)
-    carry = tree.pack_sequence_as(carry_like, list(outputs[:number_carried]))
-    sequence = None
-    if return_sequences:
-        joined = outputs[number_carried]
-        sequence = ops.reshape(joined, (-1, *ops.shape(joined)[2:]))[:time]
+    values = [backend_module().tensor_of(w) for w in weights]
+    carry = initial_carry(cell, inputs, tuple(initial_states))
+    carry, sequence = with_gradient(
+        forward, backward, (carry, segments, valid_segments, values, recurrent_mask)
+    )
+    if sequence is not None:
+        sequence = ops.reshape(sequence, (-1, *ops.shape(sequence)[2:]))[:time]
     unfolded = finish(cell, carry, sequence, mask, reverse, zero_output_for_mask)
     return as_given(unfolded, given, initial_states)
 

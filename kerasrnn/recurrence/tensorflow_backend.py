@@ -42,6 +42,20 @@ def scan(
     over=None,
     turns="short",
 ):
+    """The scan of `kerasrnn.recurrence`, told what makes it faster or smaller.
+
+    Args:
+        step, initial_states, inputs, reverse: see `kerasrnn.recurrence.scan`.
+        outputs_like: nested tensors with the structure, shapes and dtypes of a step's outputs,
+            which spares a trace.
+        loose: if true, a step's outputs are a pair, and the sequences of its first part are left
+            unstacked, which spares a copy: for another scan to read, or for `stack`.
+        over: nested tensors with the structure, shapes and dtypes of the stacked outputs, which
+            nobody needs any more: XLA may put the outputs into their memory.
+        turns: how many steps a graph takes in a turn of its loop: "short" for a few; "long" for
+            many, which is quicker to run and slower to trace, for inference; "single" for one, and
+            one turn at a time, where a step is so large that memory must do for one.
+    """
     sequences = tf.nest.flatten(inputs)
     whole = [*sequences, *tf.nest.flatten(over)]
     tensor = next(x for x in whole if isinstance(x, tf.Tensor))
@@ -56,6 +70,8 @@ def scan(
         return tf.nest.flatten(new_states), outputs
 
     states = tf.nest.flatten(initial_states)
+    if outputs_like is None and over is not None:
+        outputs_like = tf.nest.map_structure(lambda x: x[0], over)
     if outputs_like is None:
         outputs_like = _outputs_of(flat_step, states, sequences)
     likes = tf.nest.flatten(outputs_like)

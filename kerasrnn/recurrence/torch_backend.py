@@ -2,20 +2,19 @@
 
 import keras
 import torch
-from keras import ops
+
+from kerasrnn.recurrence.stacked import (  # noqa: F401
+    at_least_one,
+    is_loose,
+    one_scan_is_faster,
+    product,
+    stack,
+    sum_of_outer_products,
+    tensor_of,
+)
 
 
-def scan(
-    step,
-    initial_states,
-    inputs,
-    *,
-    reverse=False,
-    outputs_like=None,
-    loose=False,
-    over=None,
-    turns="short",
-):
+def scan(step, initial_states, inputs, *, reverse=False, **hints):
     flat = keras.tree.flatten(inputs)
     length = next(x.shape[0] for x in flat if x is not None)
     states, outputs = initial_states, []
@@ -26,9 +25,8 @@ def scan(
         states, outputs_t = step(states, keras.tree.pack_sequence_as(inputs, xs))
         outputs.append(outputs_t)
     if length == 0:
-        if outputs_like is None:
-            empty = [None if x is None else x.new_zeros(x.shape[1:]) for x in flat]
-            _, outputs_like = step(states, keras.tree.pack_sequence_as(inputs, empty))
+        empty = [None if x is None else x.new_zeros(x.shape[1:]) for x in flat]
+        _, outputs_like = step(states, keras.tree.pack_sequence_as(inputs, empty))
         return states, keras.tree.map_structure(
             lambda y: None if y is None else y.new_zeros((0, *y.shape)), outputs_like
         )
@@ -40,20 +38,6 @@ def scan(
     return states, stacked
 
 
-def is_loose(x):
-    """Whether `x` is a sequence that a scan has left unstacked; here none is."""
-    return False
-
-
-def stack(x):
-    """A sequence that a scan has left unstacked as a tensor."""
-    return x
-
-
-def one_scan_is_faster():
-    return True
-
-
 def stacks_lanes():
     """Whether lanes of one kind are faster as one with larger tensors: it halves the calls."""
     return True
@@ -63,15 +47,6 @@ def longest(mask):
     """How many steps of a mask `(time, batch)` the longest row needs, at least 1."""
     used = mask.any(dim=1).nonzero()
     return int(used[-1]) + 1 if len(used) else 1
-
-
-def at_least_one(x, axis=0):
-    """`x` with one element of zeros along `axis` where it has none."""
-    if x.shape[axis] > 0:
-        return x
-    shape = list(x.shape)
-    shape[axis] = 1
-    return ops.zeros(shape, dtype=keras.backend.standardize_dtype(x.dtype))
 
 
 def with_gradient(forward, backward):
@@ -99,21 +74,6 @@ def with_gradient(forward, backward):
             return tuple(backward(kept, d_outputs))
 
     return Function.apply
-
-
-def tensor_of(variable):
-    """A Keras variable's value as a tensor."""
-    return variable.value
-
-
-def product(x, W):
-    """`x W` for many rows x."""
-    return ops.matmul(x, W)
-
-
-def sum_of_outer_products(left, right):
-    """`leftᵀ right` of two matrices with many rows."""
-    return torch.matmul(left.T, right)
 
 
 def vector_jacobian_product(function, arguments, d_outputs):

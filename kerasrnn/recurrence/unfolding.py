@@ -6,7 +6,7 @@ from keras import ops, tree
 
 from kerasrnn.recurrence.back_propagation import Lane, scan_with_step_gradient
 from kerasrnn.recurrence.bind import bind, bind_weights
-from kerasrnn.recurrence.scan import backend_module, scan
+from kerasrnn.recurrence.scan import backend_module, scan_with_hints
 
 
 class Unfolded(NamedTuple):
@@ -270,7 +270,7 @@ def advance(
             held = output
         return (new_states, held), (output if return_sequences else None)
 
-    return scan(
+    return scan_with_hints(
         step,
         carry,
         (projected, mask),
