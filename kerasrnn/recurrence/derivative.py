@@ -23,7 +23,7 @@ def with_gradient(forward: Callable, backward: Callable, arguments: Any) -> Any:
     def flat_forward(*tensors):
         outputs, kept = forward(nested(present["arguments"], tensors))
         present["outputs"], present["kept"] = _is_present(outputs), _is_present(kept)
-        return tuple(flat(outputs)), tuple(flat(kept))
+        return flat(outputs), flat(kept)
 
     def flat_backward(kept, d_outputs):
         gradients = backward(nested(present["kept"], kept), nested(present["outputs"], d_outputs))
@@ -35,9 +35,9 @@ def with_gradient(forward: Callable, backward: Callable, arguments: Any) -> Any:
     return nested(present["outputs"], outputs)
 
 
-def flat(structure: Any) -> list:
+def flat(structure: Any) -> tuple:
     """The tensors of a nest, in order, without None."""
-    return [x for x in tree.flatten(structure) if x is not None]
+    return tuple(x for x in tree.flatten(structure) if x is not None)
 
 
 def nested(structure: Any, tensors: Iterable) -> Any:
