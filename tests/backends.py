@@ -56,18 +56,27 @@ def value_and_gradients(
 
     What the loss does not depend on has a gradient of zeros.
     """
-    inputs = tensors(inputs)
-    variables = list(variables)
-    if BACKEND == "tensorflow":
-        value, gradients = _tensorflow(loss, variables, inputs, mode, signature)
-    elif BACKEND == "jax":
-        value, gradients = _jax(loss, variables, inputs, mode)
-    else:
-        value, gradients = _torch(loss, variables, inputs)
-    return float(keras.ops.convert_to_numpy(value)), arrays(gradients)
+    return differentiated(loss, variables, mode, signature)(*inputs)
 
 
-def _tensorflow(loss, variables, inputs, mode, signature):
+def differentiated(
+    loss: Callable,
+    variables: Sequence[keras.Variable],
+    mode: str = "eager",
+    signature: Sequence[tuple] | None = None,
+) -> Callable[..., tuple[float, list[np.ndarray]]]:
+    """`value_and_gradients` as a function of the inputs, compiled once."""
+    make = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND]
+    function = make(loss, list(variables), mode, signature)
+
+    def run(*inputs):
+        value, gradients = function(*tensors(inputs))
+        return float(keras.ops.convert_to_numpy(value)), arrays(gradients)
+
+    return run
+
+
+def _tensorflow(loss, variables, mode, signature):
     import tensorflow as tf
 
     def run(*inputs):
@@ -78,36 +87,41 @@ def _tensorflow(loss, variables, inputs, mode, signature):
         zero = tf.UnconnectedGradients.ZERO
         return value, tape.gradient(value, wanted, unconnected_gradients=zero)
 
-    return compiled(run, mode, signature)(*inputs)
+    return compiled(run, mode, signature)
 
 
-def _jax(loss, variables, inputs, mode):
+def _jax(loss, variables, mode, signature):
     import jax
 
-    def run(weights, inputs):
+    def at(weights, inputs):
         with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
             return loss(*inputs)
 
     # A mask is an input too, whose gradient has no numbers.
-    function = compiled(jax.value_and_grad(run, argnums=(0, 1), allow_int=True), mode)
-    value, gradients = function([v.value for v in variables], inputs)
-    return value, [
-        np.zeros(g.shape) if g.dtype == jax.dtypes.float0 else g
-        for g in keras.tree.flatten(gradients)
-    ]
+    function = compiled(jax.value_and_grad(at, argnums=(0, 1), allow_int=True), mode)
+
+    def run(*inputs):
+        value, gradients = function([v.value for v in variables], list(inputs))
+        return value, [
+            np.zeros(g.shape) if g.dtype == jax.dtypes.float0 else g
+            for g in keras.tree.flatten(gradients)
+        ]
+
+    return run
 
 
-def _torch(loss, variables, inputs):
+def _torch(loss, variables, mode, signature):
     import torch
 
-    inputs = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
-    value = loss(*inputs)
-    wanted = [*(v.value for v in variables), *(x for x in inputs if x.requires_grad)]
-    gradients = torch.autograd.grad(value, wanted, allow_unused=True)
-    found = [
-        torch.zeros_like(x) if g is None else g for x, g in zip(wanted, gradients, strict=True)
-    ]
-    return value, found
+    def run(*inputs):
+        inputs = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
+        value = loss(*inputs)
+        wanted = [*(v.value for v in variables), *(x for x in inputs if x.requires_grad)]
+        gradients = torch.autograd.grad(value, wanted, allow_unused=True)
+        pairs = zip(wanted, gradients, strict=True)
+        return value, [torch.zeros_like(x) if g is None else g for x, g in pairs]
+
+    return run
 
 
 def value_at(loss: Callable, variables: Sequence[keras.Variable]) -> Callable[..., float]:

@@ -12,8 +12,15 @@ MASKED = -1e9
 class _Attention(keras.layers.Layer):
     """What both kinds share: a softmax over the positions and the weighted sum of the values."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        kernel_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.supports_masking = True
 
     def project(self, values: Any) -> Any:
@@ -92,6 +99,13 @@ class _Attention(keras.layers.Layer):
         context, weights = (keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes)
         return context, weights
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
 class BahdanauAttention(_Attention):
@@ -153,12 +167,10 @@ class BahdanauAttention(_Attention):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(kernel_initializer, kernel_regularizer, **kwargs)
         if isinstance(units, bool) or not isinstance(units, int) or units < 1:
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
         self.units = units
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, query_shape: Any, values_shape: Any) -> None:
         for name, rows, columns in (
@@ -184,12 +196,7 @@ class BahdanauAttention(_Attention):
         return ops.squeeze(ops.matmul(hidden, self._weight(self.score_kernel)), -1)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }
+        return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -234,16 +241,6 @@ class LuongAttention(_Attention):
     ((2, 7, 4), (2, 7, 5))
     """
 
-    def __init__(
-        self,
-        kernel_initializer: Any = "glorot_uniform",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-
     def build(self, query_shape: Any, values_shape: Any) -> None:
         self.kernel = self.add_weight(
             name="kernel",
@@ -259,10 +256,3 @@ class LuongAttention(_Attention):
 
     def scores(self, query: Any, keys: Any) -> Any:
         return ops.matmul(query, ops.transpose(keys, (0, 2, 1)))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }

@@ -256,6 +256,7 @@ def test_tags_and_marginals_of_a_functional_model(rng, tmp_path):
     assert_close(explicit([TOKENS, TOKENS != 0]), expected["tags"])
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_loaded_model_is_exported_and_answers(rng, tmp_path):
     import tensorflow as tf

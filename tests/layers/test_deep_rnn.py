@@ -71,7 +71,7 @@ def test_equals_layers_stacked_by_hand(name, rng):
 
 
 @pytest.mark.parametrize("mode", COMPILED[:1])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["simple", "lstm"])  # of one state and of two
 def test_compiled(name, mode, rng):
     oracle = CELLS[name]
     layer, weights = make(oracle, rng, 2, True)

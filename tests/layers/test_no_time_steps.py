@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from kerasrnn import cells, layers
-from tests.backends import MODES, arrays, assert_close, compiled, value_and_gradients, weighted_sum
+from tests.backends import (
+    MODES,
+    arrays,
+    assert_close,
+    differentiated,
+    value_and_gradients,
+    weighted_sum,
+)
 from tests.layers.common import BATCH, INPUT, UNITS, draw
 from tests.layers.test_user_cells import LeakyCell, TwoRatesCell
 from tests.oracles import CELLS
@@ -103,28 +110,27 @@ def test_gradients_where_only_the_graph_knows_the_length(name, masked, mode, rng
     """What nothing was read with has no gradient, and the same graph reads what has steps."""
     if mode == "xla" and name in ("no derivative", "own cell", "stacked"):
         pytest.skip("XLA differentiates no loop whose length it is not told")
+    if mode != "eager" and masked and name in ("no derivative", "both"):
+        pytest.skip("with a mask these run as the own cell and the LSTM do")
     layer = {
         "segments": lambda: layers.LSTM(UNITS, segment_length="sqrt"),
         "both": lambda: layers.Bidirectional(layers.GRU(UNITS)),
     }.get(name, lambda: recurrent(name))()
     layer.return_sequences = False
     layer.build((BATCH, None, INPUT))
+    factors = [draw(rng, BATCH, 2 * UNITS if name == "both" else UNITS)]
 
     def loss(x, mask):
         return weighted_sum(layer(x, mask=mask if masked else None), factors)
 
-    width = 2 * UNITS if name == "both" else UNITS
-    factors = [draw(rng, BATCH, width)]
     signature = [((None, None, INPUT), "float32"), ((None, None), "bool")]
-    value, gradients = value_and_gradients(
-        loss, layer.trainable_variables, [X, NO_MASK], mode, signature
-    )
-    assert value == 0.0
+    function = differentiated(loss, layer.trainable_variables, mode, signature)
+    value, gradients = function(X, NO_MASK)
+    assert value == 0.0  # with random factors, of an output that is zero
     assert all(not np.any(g) for g in gradients[: len(layer.trainable_variables)])
     if mode != "eager":  # the same graph reads sequences that have steps
         x, mask = draw(rng, BATCH, 4, INPUT), np.ones((BATCH, 4), bool)
-        function = compiled(
-            lambda x, mask: layer(x, mask=mask if masked else None), mode, signature
-        )
-        assert_close(function(X, NO_MASK), np.zeros((BATCH, width)), 0)
-        assert_close(function(x, mask), layer(x, mask=mask if masked else None))
+        expected, truth = value_and_gradients(loss, layer.trainable_variables, [x, mask])
+        value, gradients = function(x, mask)
+        assert value == pytest.approx(expected, abs=1e-5)
+        assert_close(gradients, truth)
