@@ -91,6 +91,47 @@ def test_constructors_name_the_arguments_of_keras_in_its_order(name):
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :]), "ours come by name"
 
 
+def test_what_has_no_counterpart_takes_the_arguments_in_the_order_of_a_gru():
+    for ours, theirs in (
+        (layers.SimplifiedGRU, layers.GRU),
+        (cells.SimplifiedGRUCell, cells.GRUCell),
+    ):
+        mine, wanted = (
+            [p for p in named(cls) if p.kind is not p.KEYWORD_ONLY] for cls in (ours, theirs)
+        )
+        assert [p.name for p in mine] == [
+            p.name for p in wanted if p.name not in ("reset_after", "use_cudnn")
+        ]
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS])
+def test_what_was_not_asked_for_is_named(name):
+    ours, _ = pair(name)
+    for arguments, options in (((), {}), ((4,), {"units": 4}), ((4,) * 40, {})):
+        with pytest.raises(TypeError, match=f"{name}: .*argument"):
+            ours(*arguments, **options)
+    with pytest.raises(ValueError, match=f"passed to {name}: .*unit_size"):
+        ours(4, unit_size=4)
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS])
+def test_a_subclass_has_a_constructor_of_its_own(name):
+    ours, _ = pair(name)
+
+    class Mine(ours):
+        def __init__(self, width, *, scale=2.0, **kwargs):
+            super().__init__(width, "relu", **kwargs)
+            self.scale = scale
+
+    assert [p.name for p in named(Mine)] == ["width", "scale"]
+    made = Mine(UNITS, scale=3.0, dropout=0.1, trainable=False, name="mine")
+    config = made.get_config()
+    assert (made.scale, made.name, config["units"], config["dropout"]) == (3.0, "mine", UNITS, 0.1)
+    assert config["activation"] == "relu" and not made.trainable
+    if name in LAYERS:
+        assert not made.cell.trainable
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_positional_arguments_mean_what_they_mean_in_keras(name):
     positional = arguments(name)
