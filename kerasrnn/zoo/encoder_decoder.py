@@ -329,10 +329,11 @@ class EncoderDecoder(Task):
         )
         total = count = 0.0
         for _, judged in self.judged(encoded, batch_size):
-            total, count = total + judged["loss"], count + judged["count"]
+            total += float(judged["loss"])
+            count += float(judged["count"])
         # White space that no token tells of is not expected either.
         expected = self._normal([pair.target for pair in examples])
-        return {"loss": float(total / max(1.0, count)), **pair_scores(expected, answers)}
+        return {"loss": total / max(1.0, count), **pair_scores(expected, answers)}
 
     def _normal(self, targets: list[str]) -> list[str]:
         """Targets as they would be answered if each token of them were right."""

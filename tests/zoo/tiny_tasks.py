@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kerasrnn import zoo
@@ -36,13 +36,15 @@ class Tiny:
         data: returns what `fit` and `evaluate` take.
         options: what else `fit` takes here.
         figures: what `evaluate` returns.
+        inputs: returns what `predict` takes.
     """
 
     make: Callable[..., Task]
     small: Mapping[str, Any]
     data: Callable[[], tuple[Any, ...]]
     options: Mapping[str, Any]
-    figures: set[str] = field(default_factory=set)
+    figures: set[str]
+    inputs: Callable[[], Any]
 
 
 TASKS: dict[str, Tiny] = {
@@ -52,6 +54,7 @@ TASKS: dict[str, Tiny] = {
         lambda: (SENTENCES,),
         {"batch_size": 2},
         {"loss", "precision", "recall", "f1", "accuracy", "types"},
+        lambda: [list(sentence.tokens) for sentence in SENTENCES[:2]] + [["Ada"]],
     ),
     "TextClassifier": Tiny(
         lambda **arguments: zoo.TextClassifier.from_texts(TEXTS, LABELS, **arguments),
@@ -59,6 +62,7 @@ TASKS: dict[str, Tiny] = {
         lambda: (TEXTS, LABELS),
         {"batch_size": 3},
         {"loss", "accuracy", "f1_macro", "types"},
+        lambda: TEXTS[:3],
     ),
     "LanguageModel": Tiny(
         lambda **arguments: zoo.LanguageModel.from_texts([VERSE], **arguments),
@@ -66,6 +70,7 @@ TASKS: dict[str, Tiny] = {
         lambda: (VERSE,),
         {"batch_size": 2, "segment_length": 8},
         {"loss", "perplexity", "bits_per_char"},
+        lambda: ["to be", "t", "that is the question"],
     ),
     "EncoderDecoder": Tiny(
         lambda **arguments: zoo.EncoderDecoder.from_pairs(PAIRS, **arguments),
@@ -73,6 +78,7 @@ TASKS: dict[str, Tiny] = {
         lambda: (PAIRS,),
         {"batch_size": 3},
         {"loss", "exact_match", "bleu"},
+        lambda: [source for source, _ in PAIRS[1:4]],
     ),
     "MusicModel": Tiny(
         lambda **arguments: zoo.MusicModel(**arguments),
@@ -80,6 +86,7 @@ TASKS: dict[str, Tiny] = {
         lambda: (pieces(),),
         {"batch_size": 2, "chunk": 8},
         {"loss", "nll"},
+        lambda: [pieces()[0], pieces()[1][:5], pieces()[2]],
     ),
     "MemoryModel": Tiny(
         lambda **arguments: zoo.MemoryModel.from_examples(EXAMPLES, **arguments),
@@ -87,6 +94,7 @@ TASKS: dict[str, Tiny] = {
         lambda: (EXAMPLES,),
         {"batch_size": 3},
         {"loss", "mse", "solved"},
+        lambda: EXAMPLES.inputs[:3],
     ),
 }
 
