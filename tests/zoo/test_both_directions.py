@@ -5,7 +5,6 @@ import pytest
 
 from kerasrnn.data import TaggedSentence, parse_corpus
 from kerasrnn.zoo import SequenceTagger
-from training.fitting import decaying_adam
 
 EPOCHS, BATCH = 14, 16
 
@@ -23,7 +22,9 @@ def share_right(bidirectional: bool, train: list, marked: list) -> float:
         character_units=30,
         word_dropout=0.2,
     )
-    tagger.compile(decaying_adam(0.006, EPOCHS * -(-len(train) // BATCH)))
+    steps = EPOCHS * -(-len(train) // BATCH)
+    falling = keras.optimizers.schedules.CosineDecay(0.006, steps)
+    tagger.compile(keras.optimizers.Adam(falling, clipnorm=5.0))
     tagger.fit(train, epochs=EPOCHS, batch_size=BATCH, seed=1, verbose=0)
     answers = tagger.predict_tags([list(sentence.tokens) for sentence in marked])
     pairs = [
