@@ -621,7 +621,8 @@ def _complete(tags: set[str], scheme: str) -> list[str]:
         return sorted(tags)
     prefixes = {"BIO": "BI", "BIOES": "BIES", "IO": "I"}.get(scheme, "")
     labels = {tag[2:] for tag in tags if tag[1:2] == "-"}
-    return sorted({"O", *tags} | {f"{prefix}-{label}" for prefix in prefixes for label in labels})
+    marks = tags | {f"{prefix}-{label}" for prefix in prefixes for label in labels}
+    return ["O", *sorted(marks - {"O"})]
 
 
 def _texts_or_sentences(x: Any) -> tuple[list[str] | None, list[list[str]]]:
