@@ -5,36 +5,18 @@ import copy
 import keras
 import pytest
 
-from kerasrnn.data import adding
+from kerasrnn import zoo
 from kerasrnn.layers.parts import parts_of
-from kerasrnn.zoo import (
-    EncoderDecoder,
-    LanguageModel,
-    MemoryModel,
-    MusicModel,
-    SequenceTagger,
-    TextClassifier,
-)
+from tests.zoo.tiny_tasks import TASKS, tiny
 
-WORDS, TAGS = ["in", "paris"], ["O", "B-LOC", "I-LOC"]
-MADE = {
-    "tagger": lambda **k: SequenceTagger(
-        WORDS, TAGS, characters=list("inpar"), units=4, word_dimension=4, spelling="rnn",
-        character_units=4, **k,
-    ),
-    "fixed words": lambda **k: SequenceTagger(
-        WORDS, TAGS, units=4, word_dimension=4, crf=False, train_words=False, **k
-    ),
-    "classifier": lambda **k: TextClassifier.from_texts(
-        ["a moving film", "a dull film"], ["good", "bad"], units=4, **k
-    ),
-    "language": lambda **k: LanguageModel.from_texts(["to be or not"], units=4, dimension=4, **k),
-    "music": lambda **k: MusicModel(units=4, nade_units=4, **k),
-    "memory": lambda **k: MemoryModel.from_examples(
-        adding(4, length=6, seed=1), cell="gru", units=4, **k
-    ),
-    "encoder-decoder": lambda **k: EncoderDecoder.from_pairs([("ab", "ba")] * 2, units=4, **k),
-}  # fmt: skip
+MADE = {name: lambda name=name, **k: tiny(name, **k)[0] for name in TASKS} | {
+    "spelling": lambda **k: tiny(
+        "SequenceTagger", crf=True, spelling="rnn", character_units=4, cell="simple", **k
+    )[0],
+    "fixed words": lambda **k: tiny("SequenceTagger", train_words=False, **k)[0],
+    "attention": lambda **k: tiny("TextClassifier", pooling="attention+max", **k)[0],
+    "chords": lambda **k: tiny("MusicModel", outputs="nade", nade_units=4, **k)[0],
+}
 
 
 def flags(task):
@@ -58,7 +40,7 @@ FROZEN = {
 
 
 # Every task with its network frozen, and one with each of its parts.
-CASES = [(name, "network") for name in MADE] + [("tagger", w) for w in FROZEN if w != "network"]
+CASES = [(name, "network") for name in MADE] + [("spelling", w) for w in FROZEN if w != "network"]
 
 
 @pytest.mark.parametrize(("name", "what"), CASES)
@@ -101,7 +83,7 @@ def test_a_preset_that_is_frozen_nowhere_says_nothing_of_it(tmp_path):
 
 
 def test_a_preset_s_flags_are_checked(tmp_path):
-    MADE["memory"]().save_to_preset(tmp_path / "preset")
+    MADE["MemoryModel"]().save_to_preset(tmp_path / "preset")
     config = tmp_path / "preset" / "config.toml"
     text = config.read_text()
     for flags, named in (
@@ -113,12 +95,12 @@ def test_a_preset_s_flags_are_checked(tmp_path):
     ):
         config.write_text(f"{text}\n[trainable]\n{flags}\n")
         with pytest.raises((ValueError, TypeError), match=named):
-            MemoryModel.from_preset(tmp_path / "preset")
+            zoo.MemoryModel.from_preset(tmp_path / "preset")
 
 
 def test_a_loaded_copy_trains_around_what_is_frozen():
-    sentences, tags = [["in", "paris"], ["paris"]], [["O", "B-LOC"], ["B-LOC"]]
-    task = MADE["tagger"]()
+    sentences, tags = [["In", "Paris"], ["Paris"]], [["O", "B-LOC"], ["B-LOC"]]
+    task = MADE["spelling"]()
     task.network.trainable = False
     task = copy.deepcopy(task)
     before = [weight.numpy() for weight in task.weights]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasrnn.zoo import files
+from kerasrnn.zoo.presets import atomic
 from kerasrnn.zoo.presets.atomic import replacing_file, replacing_folder
 
 
@@ -48,7 +48,7 @@ def test_others_may_read_what_the_umask_allows(tmp_path):
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_folder_is_replaced(tmp_path, monkeypatch, exchange):
     if not exchange:  # a system without renameat2
-        monkeypatch.setattr(files, "_RENAME_EXCHANGE", -1)
+        monkeypatch.setattr(atomic, "_RENAME_EXCHANGE", -1)
     target = tmp_path / "preset"
     for name in ("one", "two"):
         with replacing_folder(target) as temporary:
@@ -104,8 +104,8 @@ def test_what_a_living_process_writes_is_let_alone(tmp_path):
     ):
         for path in (one, other):
             path.write_text(path.name)
-        files.sweep(tmp_path / "a.json")
-        files.sweep(tmp_path / "p")
+        atomic.sweep(tmp_path / "a.json")
+        atomic.sweep(tmp_path / "p")
         assert all(path.exists() for path in (one, other, folder, another))
     assert sorted(os.listdir(tmp_path)) == ["a.json", "p"]
 
@@ -114,7 +114,7 @@ def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("kept")
     (tmp_path / NAMES["folder"]).symlink_to(tmp_path / "mine")
-    files.sweep(tmp_path / "p")
+    atomic.sweep(tmp_path / "p")
     assert (tmp_path / "mine" / "file").exists()
 
 
@@ -132,15 +132,15 @@ def test_a_killed_writer_frees_its_file(tmp_path):
         [sys.executable, "-c", code, str(target)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )
     assert process.stdout.readline() == b"ready\n"
-    files.sweep(target)
+    atomic.sweep(target)
     assert len(list(tmp_path.iterdir())) == 1
     process.kill()
     process.communicate()
     assert len(list(tmp_path.iterdir())) == 1
-    files.sweep(target)
+    atomic.sweep(target)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,9 +148,9 @@ def test_no_space_is_found_out_before_it_is_needed(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        files.reserve(tmp_path, 1000)
+        atomic.reserve(tmp_path, 1000)
         with pytest.raises(OSError, match="File too large"):
-            files.reserve(tmp_path, 1001)
+            atomic.reserve(tmp_path, 1001)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path) == []

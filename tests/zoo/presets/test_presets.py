@@ -16,7 +16,7 @@ import pytest
 from kerasrnn.zoo import SequenceTagger, Task, TextClassifier, list_presets, resolve_preset
 from kerasrnn.zoo.presets import zoo_folders
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 class OtherTask(Task):
@@ -224,7 +224,7 @@ def test_what_weights_were_trained_for_cannot_be_replaced(saved):
         ("labels", old["labels"][::-1]),
         ("labels", None),
         ("characters", old["characters"][::-1]),
-        ("pieces", ["a"]),
+        ("subwords", ["a"]),
         ("scheme", "none"),
         ("cell", "lstm"),
         ("spelling", "cnn"),
