@@ -26,7 +26,6 @@ class Strings(keras.optimizers.SGD):
         return super().apply(grads, trainable_variables)
 
 
-slow = pytest.mark.slow
 COMPILED = [name for name in TASKS if name != "MusicModel"]
 
 
@@ -61,13 +60,13 @@ def test_xla_trains_as_the_graph_does(name):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
-def test_a_memory_model_alone_is_compiled_by_default():
-    for name in TASKS:
-        model, _ = tiny(name)
-        model.compile()
-        assert model.jit_compile == (name == "MemoryModel")
-        model.compile(run_eagerly=True)
-        assert not model.jit_compile
+@pytest.mark.parametrize("name", TASKS)
+def test_a_memory_model_alone_is_compiled_by_default(name):
+    model, _ = tiny(name)
+    model.compile()
+    assert model.jit_compile == (name == "MemoryModel")
+    model.compile(run_eagerly=True)
+    assert not model.jit_compile
 
 
 def test_xla_that_cannot_be_is_refused():
@@ -81,8 +80,9 @@ def test_xla_that_cannot_be_is_refused():
         model.compile(jit_compile="always")
 
 
-def test_xla_survives_saving(tmp_path):
-    model, _ = tiny("LanguageModel")
-    model.compile("sgd", jit_compile=True)
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_xla_survives_saving(jit_compile, tmp_path):
+    model, _ = tiny("MemoryModel")
+    model.compile("sgd", jit_compile=jit_compile)
     model.save(tmp_path / "model.keras")
-    assert keras.saving.load_model(tmp_path / "model.keras").jit_compile
+    assert keras.saving.load_model(tmp_path / "model.keras").jit_compile == jit_compile
