@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -18,25 +18,14 @@ from rich.table import Table
 from kerasrnn.data import TextPair, load_pairs
 from kerasrnn.data.date_patterns import ISO_DATE, date_text_pattern
 from kerasrnn.data.pairs import date_locales
-from kerasrnn.networks.encoder_decoder import ATTENTIONS
+from kerasrnn.networks.options import NOT_NEGATIVE, Number
 from kerasrnn.zoo import EncoderDecoder
-from kerasrnn.zoo.encoder_decoder import UNITS
 from training import plots
 from training.alignment_plot import attention_maps, font_with
-from training.common import (
-    RunCallback,
-    RunFolder,
-    TrainingConfig,
-    UsageError,
-    data_path,
-    filled,
-    flag,
-    given,
-    held_out,
-    measured_alone,
-)
-from training.data_flags import naming_flags
-from training.flags import COUNT, NOT_NEGATIVE, SHARE, Range
+from training.data import data_path, held_out, measured_alone, naming_flags
+from training.fitting import RunCallback
+from training.flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
+from training.run_folder import RunFolder
 from training.script import Plan, Script
 
 DEFAULT_DATA = "builtin:dates"
@@ -46,10 +35,18 @@ DEFAULT_DATA = "builtin:dates"
 _TRAIN_PAIRS_MEASURED = 1000
 _LONGEST_DRAWN = 40
 
-_PENALTIES = Range("at least 0 and below 100", lambda number: 0 <= number < 100)
+_PENALTIES = Number("at least 0 and below 100", lambda number: 0 <= number < 100)
+
+
+# The options for which there are better defaults than one for all.
+_BY_DATA = (
+    *("source_level", "target_level", "units", "source_dimension", "target_dimension"),
+    *("dropout", "layer_dropout", "max_length", "text_pattern", "answer_pattern"),
+)
 
 
 @dataclass
+@with_options_of(EncoderDecoder, by_data=_BY_DATA)
 class EncoderDecoderConfig(TrainingConfig):
     """The flags of `python -m training.encoder_decoder`."""
 
@@ -65,30 +62,20 @@ class EncoderDecoderConfig(TrainingConfig):
         0, "the column of the texts to read, in a file of columns", within=NOT_NEGATIVE
     )
     target_column: int = flag(1, "the column of the texts to write", within=NOT_NEGATIVE)
-    source_unit: str | None = flag(
-        None, "what texts are read in; characters for dates, else words", choices=UNITS
-    )
-    target_unit: str | None = flag(
-        None, "what texts are written in; characters for dates, else words", choices=UNITS
-    )
     header: bool | None = flag(
         None, "whether the first line of a file of columns names them; by what it says by default"
     )
-    attention: str = flag("multiplicative", "how to look back at the source", choices=ATTENTIONS)
-    cell: str = flag(
-        "gru", "the recurrent cell", choices=("simple", "simplified_gru", "gru", "lstm")
-    )
-    source_dimension: int | None = flag(None, "length of a source piece's embedding", within=COUNT)
-    target_dimension: int | None = flag(None, "length of a target piece's embedding", within=COUNT)
     min_count: int | None = flag(
-        None, "how often a piece must occur to be known; 2 for words of large data", within=COUNT
+        None,
+        "how often a token must occur to be known; 2 for words of large data",
+        within=COUNT,
+        of_new_models=True,
     )
-    max_pieces: int | None = flag(
-        None, "how many pieces are known at most, on either side", within=COUNT
-    )
-    lowercase: bool = flag(False, "look the source's pieces up in small letters")
-    dropout: float | None = flag(
-        None, "share of components dropped from embeddings, encoder and readout", within=SHARE
+    max_terms: int | None = flag(
+        None,
+        "how many tokens are known at most, on either side",
+        within=COUNT,
+        of_new_models=True,
     )
     beam_size: int | None = flag(
         None,
@@ -97,12 +84,6 @@ class EncoderDecoderConfig(TrainingConfig):
     )
     length_penalty: float = flag(
         0.6, "how much a beam favours long texts; 0 for not at all", within=_PENALTIES
-    )
-    text_pattern: str | None = flag(
-        None, "texts that do not match it, in RE2's syntax, are refused; its own for dates"
-    )
-    answer_pattern: str | None = flag(
-        None, "answers that do not match it are refused; that of the calendar for dates"
     )
 
 
@@ -127,23 +108,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
     description = "Train a model that writes one text from another."
     config_class = EncoderDecoderConfig
     task_class = EncoderDecoder
-    unit = "pieces"
-    network_flags = (
-        "cell",
-        "units",
-        "depth",
-        "bidirectional",
-        "source_unit",
-        "target_unit",
-        "attention",
-        "source_dimension",
-        "target_dimension",
-        "min_count",
-        "max_pieces",
-        "lowercase",
-        "text_pattern",
-        "answer_pattern",
-    )
+    counted = "tokens"  # characters or words that are written
 
     # === Data ===
 
@@ -202,78 +167,60 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
 
     def with_defaults(self, config: EncoderDecoderConfig, data: PairData) -> EncoderDecoderConfig:
         dates = data.source.startswith("builtin:dates")
-        unit = "characters" if dates else "words"
-        source_unit = config.source_unit or unit
-        target_unit = config.target_unit or unit
+        level = "characters" if dates else "words"
+        source_level = config.options.get("source_level", level)
+        target_level = config.options.get("target_level", level)
         many = len(data.train) > 10_000
         # One alphabet, or several and thousands of Chinese characters.
         letters = len({letter for pair in data.train if pair.target for letter in pair.source})
-        if target_unit == "words":
+        if target_level == "words":
             units, dimensions = (256 if many else 128), (128, 128)
         else:
             units, dimensions = (64, (32, 16)) if letters <= 100 else (128, (64, 32))
-        if source_unit == "words":
+        if source_level == "words":
             dimensions = (128, dimensions[1])
         epochs = 12 if many else 20
         if dates:  # of several languages, an epoch takes twice as long
             epochs = 10 if letters <= 100 else 6
 
-        return replace(
-            config,
+        many_words = "words" in (source_level, target_level) and many
+        config = config.with_defaults(
             data=data.source,
-            source_unit=source_unit,
-            target_unit=target_unit,
-            units=given(config.units, units),
-            source_dimension=given(config.source_dimension, dimensions[0]),
-            target_dimension=given(config.target_dimension, dimensions[1]),
-            epochs=given(config.epochs, epochs),
+            source_level=source_level,
+            target_level=target_level,
+            units=units,
+            source_dimension=dimensions[0],
+            target_dimension=dimensions[1],
+            epochs=epochs,
             # Of few pairs, small batches make steps enough.
-            batch_size=given(config.batch_size, 64 if many else 16),
-            learning_rate=given(config.learning_rate, 0.004 if dates else 0.002),
-            min_count=given(
-                config.min_count,
-                2 if dates or ("words" in (source_unit, target_unit) and many) else 1,
-            ),
-            dropout=given(config.dropout, 0.0 if dates else 0.3),
-            beam_size=given(config.beam_size, 5 if target_unit == "words" else 1),
-            text_pattern=given(
-                config.text_pattern,
-                date_text_pattern(date_locales(data.source)) if dates else None,
-            ),
-            answer_pattern=given(config.answer_pattern, ISO_DATE if dates else None),
+            batch_size=64 if many else 16,
+            learning_rate=0.004 if dates else 0.002,
+            min_count=2 if dates or many_words else 1,
+            dropout=0.0 if dates else 0.3,
+            beam_size=5 if target_level == "words" else 1,
+            text_pattern=date_text_pattern(date_locales(data.source)) if dates else None,
+            answer_pattern=ISO_DATE if dates else None,
         )
+        deep = config.option("depth") > 1
+        return config.with_defaults(layer_dropout=config.option("dropout") if deep else 0.0)
 
     # === Model ===
 
-    def new_model(self, config: EncoderDecoderConfig, data: PairData) -> EncoderDecoder:
-        return EncoderDecoder.from_pairs(
-            _asked(data.train, config.text_pattern),
-            source_unit=filled(config.source_unit),
-            target_unit=filled(config.target_unit),
+    def new_model(
+        self, config: EncoderDecoderConfig, data: PairData, options: dict[str, Any]
+    ) -> EncoderDecoder:
+        return self.task_class.from_pairs(
+            _asked(data.train, options.get("text_pattern")),
             min_count=filled(config.min_count),
-            max_pieces=config.max_pieces,
-            lowercase=config.lowercase,
-            attention=config.attention,
-            cell=config.cell,
-            units=filled(config.units),
-            depth=config.depth,
-            bidirectional=config.bidirectional,
-            source_dimension=filled(config.source_dimension),
-            target_dimension=filled(config.target_dimension),
-            dropout=filled(config.dropout),
-            layer_dropout=filled(config.dropout) if config.depth > 1 else 0.0,
-            text_pattern=config.text_pattern,
-            answer_pattern=config.answer_pattern,
+            max_terms=config.max_terms,
+            **options,
         )
-
-    def preset_overrides(self, config: EncoderDecoderConfig) -> dict[str, Any]:
-        return {"dropout": filled(config.dropout)}
 
     def for_preset(
         self, config: EncoderDecoderConfig, model: EncoderDecoder
     ) -> EncoderDecoderConfig:
-        words = model.settings["target_unit"] == "words"
-        return replace(config, beam_size=given(config.beam_size, 5 if words else 1))
+        words = model.settings["target_level"] == "words"
+        return super().for_preset(config, model).with_defaults(beam_size=5 if words else 1)
 
     def describe(self, config: EncoderDecoderConfig, data: PairData, model: EncoderDecoder) -> str:
         settings = model.settings
@@ -282,8 +229,8 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         return (
             f"{data.source}: {len(data.train)} pairs to train on, {len(data.validation)} to "
             f"validate, {len(data.test)} to test; from {len(model.source_vocabulary.terms)} "
-            f"{settings['source_unit']} to {len(model.target_vocabulary.terms)} "
-            f"{settings['target_unit']}\n"
+            f"{settings['source_level']} to {len(model.target_vocabulary.terms)} "
+            f"{settings['target_level']}\n"
             f"{settings['cell']} in {direction}, {settings['units']} units, {attention} attention"
         )
 
@@ -300,12 +247,12 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
             )
 
         # Words have many right answers: a translation is judged by BLEU where that can be had.
-        words = model.settings["target_unit"] == "words"
+        words = model.settings["target_level"] == "words"
         by_bleu = words and importlib.util.find_spec("sacrebleu") is not None
         return Plan(
             fit=fit,
             steps=-(-len(train) // filled(config.batch_size)),
-            units=model.count_target_pieces(train),
+            counted=model.count_target_tokens(train),
             monitor="val_bleu" if by_bleu else "val_loss",
             maximize=by_bleu,
             figures={
@@ -341,8 +288,9 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
         data: PairData,
         run: RunCallback,
         config: EncoderDecoderConfig,
+        metrics: Mapping[str, Any],
     ) -> None:
-        words = model.settings["target_unit"] == "words"
+        words = model.settings["target_level"] == "words"
         plots.learning_curves(
             folder.plots / "learning_curves.png",
             run.history,
@@ -403,11 +351,11 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
     # === Serving ===
 
     def requests(self, model: EncoderDecoder, data: PairData) -> list[dict[str, Any]]:
-        # Speed is counted in pieces: a text that is to be refused has none.
+        # Speed is counted in tokens: a text that is to be refused has none.
         texts = [pair.source for pair in data.validation if pair.target]
         return [{"text": texts[begin : begin + 32]} for begin in range(0, len(texts), 32)]
 
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["length"].sum())
 
 

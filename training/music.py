@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,13 @@ from kerasrnn.data import (
     pitch_name,
     write_midi,
 )
-from kerasrnn.networks.music import OUTPUTS
+from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MusicModel
-from kerasrnn.zoo.music_batches import MusicBatches
 from training import music_plots, plots
-from training.common import (
-    RunCallback,
-    RunFolder,
-    TrainingConfig,
-    UsageError,
-    data_path,
-    filled,
-    flag,
-    given,
-    held_out,
-    measured_alone,
-)
-from training.data_flags import naming_flags
-from training.flags import COUNT, SHARE, Range
+from training.data import data_path, held_out, measured_alone, naming_flags
+from training.fitting import RunCallback
+from training.flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
+from training.run_folder import RunFolder
 from training.script import Plan, Script
 
 # At most so many training pieces are measured at the end: the figure only shows overfitting.
@@ -47,23 +36,15 @@ _TRAIN_PIECES_MEASURED = 100
 _SERVING_BATCH = 32
 _SERVING_FRAMES = 256
 
-_SEMITONES = Range("0 or more, at most 87", lambda number: 0 <= number < 88)
+_SEMITONES = Number("0 or more, at most 87", lambda number: 0 <= number < 88)
 
 
 @dataclass
+@with_options_of(MusicModel, by_data=("units", "dropout"))
 class MusicConfig(TrainingConfig):
     """The flags of `python -m training.music`."""
 
     bidirectional: bool = flag(False, "not for music: what comes next must not be seen")
-    outputs: str = flag("nade", "the keys of a chord by themselves, or as a whole", choices=OUTPUTS)
-    nade_units: int = flag(64, "length of the hidden layer of nade", within=COUNT)
-    input_dropout: float = flag(0.0, "share of keys dropped from what is read", within=SHARE)
-    dropout: float | None = flag(
-        None,
-        "share of components dropped behind each recurrent layer; by the size of the data",
-        within=SHARE,
-    )
-    recurrent_dropout: float = flag(0.0, "share of the recurrent state dropped", within=SHARE)
     chunk: int | None = flag(
         None,
         "frames through which the gradient reaches back; by the size of the data",
@@ -73,11 +54,6 @@ class MusicConfig(TrainingConfig):
         0, "move training pieces by at most so many semitones, anew each epoch", within=_SEMITONES
     )
     key_prior: bool = flag(True, "begin with how often each key sounds in the training data")
-    frames_per_beat: int = flag(
-        2,
-        "frames of a quarter note, where data has beats; .mat and JSON files have frames",
-        within=COUNT,
-    )
 
 
 @dataclass
@@ -103,8 +79,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
     description = "Train a model of polyphonic music."
     config_class = MusicConfig
     task_class = MusicModel
-    unit = "frames"
-    network_flags = ("cell", "units", "depth", "outputs", "nade_units")
+    counted = "frames"
 
     # === Data ===
 
@@ -120,9 +95,8 @@ class MusicScript(Script[MusicConfig, MusicData]):
 
         @naming_flags(config)
         def load(name: str, split: str) -> list[np.ndarray]:
-            rolls = load_piano_rolls(
-                data_path(name), split=split, frames_per_beat=config.frames_per_beat
-            )
+            pace = config.option("frames_per_beat")
+            rolls = load_piano_rolls(data_path(name), split=split, frames_per_beat=pace)
             # A single frame has nothing to foresee.
             return [roll for roll in rolls if len(roll) > 1]
 
@@ -147,41 +121,22 @@ class MusicScript(Script[MusicConfig, MusicData]):
     def with_defaults(self, config: MusicConfig, data: MusicData) -> MusicConfig:
         frames = _frames(data.train)
         few, many = frames < 20_000, frames > 100_000
-        return replace(
-            config,
+        return config.with_defaults(
             data=data.source,
-            units=given(config.units, 300 if many else 200),
-            epochs=given(config.epochs, 100 if few else 15 if many else 40),
-            batch_size=given(config.batch_size, 16),
-            learning_rate=given(config.learning_rate, 0.006),
-            chunk=given(config.chunk, 128 if many else 64),
-            dropout=given(config.dropout, 0.2 if many else 0.3),
+            units=300 if many else 200,
+            epochs=100 if few else 15 if many else 40,
+            batch_size=16,
+            learning_rate=0.006,
+            chunk=128 if many else 64,
+            dropout=0.2 if many else 0.3,
         )
 
     # === Model ===
 
-    def new_model(self, config: MusicConfig, data: MusicData) -> MusicModel:
-        return MusicModel(
-            outputs=config.outputs,
-            cell=config.cell,
-            units=filled(config.units),
-            depth=config.depth,
-            nade_units=config.nade_units,
-            input_dropout=config.input_dropout,
-            dropout=filled(config.dropout),
-            recurrent_dropout=config.recurrent_dropout,
-            frames_per_beat=config.frames_per_beat,
-        )
-
-    def preset_overrides(self, config: MusicConfig) -> dict[str, Any]:
-        return {
-            "input_dropout": config.input_dropout,
-            "dropout": filled(config.dropout),
-            "recurrent_dropout": config.recurrent_dropout,
-        }
-
-    def for_preset(self, config: MusicConfig, model: MusicModel) -> MusicConfig:
-        return replace(config, frames_per_beat=model.settings["frames_per_beat"])
+    def new_model(
+        self, config: MusicConfig, data: MusicData, options: dict[str, Any]
+    ) -> MusicModel:
+        return self.task_class(**options)
 
     def describe(self, config: MusicConfig, data: MusicData, model: MusicModel) -> str:
         settings = model.settings
@@ -212,8 +167,8 @@ class MusicScript(Script[MusicConfig, MusicData]):
 
         return Plan(
             fit=fit,
-            steps=len(MusicBatches(data.train, **options)),
-            units=_frames(data.train),
+            steps=len(model.batches(data.train, **options)),
+            counted=_frames(data.train),
             monitor="val_nll",
             maximize=False,
             figures={"loss": "loss", "val_nll": "val nll"},
@@ -241,6 +196,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
         data: MusicData,
         run: RunCallback,
         config: MusicConfig,
+        metrics: Mapping[str, Any],
     ) -> None:
         draw_curves(folder.plots / "learning_curves.png", run.history, run.best_epoch)
         piece = data.validation[0][:96]
@@ -297,7 +253,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
             found.append({"rolls": padded, "lengths": [len(roll) for roll in batch]})
         return found
 
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(request["lengths"].sum())
 
 

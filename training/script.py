@@ -119,7 +119,7 @@ class Script(ABC, Generic[Config, Data]):
         """
 
     def for_preset(self, config: Config, model: Task) -> Config:
-        """The settings with which data is read for a preset that is only measured."""
+        """The settings with which data is read for a preset: the options are those of its model."""
         return config.with_settings(model.settings)
 
     def check(self, model: Task, config: Config, data: Data) -> None:
@@ -183,7 +183,7 @@ class Script(ABC, Generic[Config, Data]):
                     self.train(config, folder, console)
 
     def make_model(self, config: Config, data: Data) -> Task:
-        """The model to train: a new one, or the preset's.
+        """A new model with the options that the flags name.
 
         Args:
             config: the settings, without gaps.
@@ -192,10 +192,13 @@ class Script(ABC, Generic[Config, Data]):
         Returns:
             A model, not yet compiled.
         """
-        options = {"dtype": config.precision}
-        if config.preset:
-            return self.task_class.from_preset(config.preset, **options, **config.overrides)
-        return self.new_model(config, data, options | config.options)
+        return self.new_model(config, data, {"dtype": config.precision, **config.options})
+
+    def preset_model(self, config: Config) -> tuple[Task, Config]:
+        """The model of `--preset`, and the settings with which its data is read."""
+        options = {"dtype": config.precision, **config.overrides}
+        model = self.task_class.from_preset(config.preset or "", **options)
+        return model, self.for_preset(config, model)
 
     def train(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
         """Load data, train, save, export, measure, draw.
@@ -209,10 +212,14 @@ class Script(ABC, Generic[Config, Data]):
             The content of `metrics.json`.
         """
         set_seeds(config.seed)
+        model = None
+        if config.preset:
+            model, config = self.preset_model(config)
         data = self.load_data(config)
         config = self.with_defaults(config, data)
-        model = self.make_model(config, data)
-        config = config.with_settings(model.settings)
+        if model is None:
+            model = self.make_model(config, data)
+            config = config.with_settings(model.settings)
         self.check(model, config, data)
         folder.write_config(config, data=data.sizes())
         console.print(
@@ -291,8 +298,7 @@ class Script(ABC, Generic[Config, Data]):
         Returns:
             The content of `metrics.json`.
         """
-        model = self.task_class.from_preset(config.preset or "", dtype=config.precision)
-        config = self.for_preset(config, model)
+        model, config = self.preset_model(config)
         data = self.load_data(config, hold_out=False)
         self.check(model, config, data)
         parts = self.measure(model, data, config)

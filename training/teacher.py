@@ -16,23 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kerasrnn.zoo.example_task import tokenize
 
 from kerasrnn.data import load_sentences, load_texts
 from kerasrnn.data.files import read_lines
 from kerasrnn.embeddings import SUBWORD_PACKAGES, read_vectors
+from kerasrnn.networks.options import NOT_NEGATIVE, SHARE
 from kerasrnn.text import Capitals, Tokenizer
-from kerasrnn.zoo.task import check_between, check_positive
+from kerasrnn.zoo.inputs import tokenize
 from training.altered_texts import altered, neighbours
 from training.classifier import SCRIPT as CLASSIFIER
-from training.common import (
-    UsageError,
-    data_path,
-    flag_name,
-    make_console,
-    reporting_errors,
-)
-from training.flags import NOT_NEGATIVE, POSITIVE, SEED, check_range
+from training.data import data_path
+from training.endings import make_console, reporting_errors
+from training.flags import COUNT, POSITIVE, SEED, UsageError, check_range
 from training.script import Script
 from training.soft_labels import SoftLabels
 from training.tagger import SCRIPT as TAGGER
@@ -45,6 +40,12 @@ _SHARE_OF_DATA = 0.5
 # Longer texts are few, and cost much.
 _MOST_WORDS = 60
 _FEWEST_WORDS = 3
+
+_RANGES = {
+    **dict.fromkeys(("replaced", "unknown", "cut", "word_dropout"), SHARE),
+    **dict.fromkeys(("teachers", "epochs", "batch_size"), COUNT),
+    **{"learning_rate": POSITIVE, "copies": NOT_NEGATIVE, "seed": SEED},
+}
 
 
 @dataclass(frozen=True)
@@ -264,11 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise UsageError(
                 f"A teacher needs {error.name}: pip install 'kerasrnn[teacher]'."
             ) from error
-        for name in ("replaced", "unknown", "cut", "word_dropout"):
-            check_between(flag_name(name), getattr(options, name), 0, 1)
-        for name in ("teachers", "epochs", "batch_size"):
-            check_positive(flag_name(name), getattr(options, name))
-        for name, within in (("learning_rate", POSITIVE), ("copies", NOT_NEGATIVE), ("seed", SEED)):
+        for name, within in _RANGES.items():
             check_range(name, getattr(options, name), within)
         package = SUBWORD_PACKAGES.get(options.encoder)
         folder = options.encoder if package is None else package.encoder()

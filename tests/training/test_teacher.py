@@ -127,8 +127,8 @@ def test_a_missing_library_is_named(monkeypatch, capsys, conll, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--replaced", "1.5"], "`--replaced` must be at least 0 and below 1"),
-        (["--epochs", "0"], "`--epochs` must be a positive"),
+        (["--replaced", "1.5"], "--replaced must be at least 0 and below 1"),
+        (["--epochs", "0"], "--epochs must be at least 1"),
         (["--learning-rate", "nan"], "--learning-rate must be a finite number, above 0"),
         (["--copies", "-1"], "--copies must be at least 0"),
         (["--encoder", "no/such/folder"], "--encoder must be a folder or the name"),
