@@ -1,5 +1,6 @@
-"""A small data set in a file, and a run of the script in this process."""
+"""A small data set in a file, and what tests of runs in this process share."""
 
+import contextlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.zoo.conftest import toy_sentences
+from training.run_folder import Checkpoints
 
 FLAGS = [
     *("--units", "8", "--word-dimension", "8", "--character-units", "4"),
@@ -33,6 +35,36 @@ def no_export(monkeypatch):
         "kerasrnn.zoo.Task.export", lambda *_, **__: SimpleNamespace(verified=False)
     )
     monkeypatch.setattr("training.script.serving_command", lambda *_: "")
+
+
+@pytest.fixture(autouse=True)
+def ordinary_ops():
+    """A run makes all ops deterministic, for the whole process; other tests need not be."""
+    yield
+    from tensorflow.python.framework.config import disable_op_determinism  # not public
+
+    disable_op_determinism()
+
+
+class Killed(BaseException):
+    """Stands for a process that is gone: nothing in the scripts catches it."""
+
+
+@contextlib.contextmanager
+def killed_after(checkpoints: int):
+    """Ends a run inside of it as soon as so many checkpoints have been written."""
+    save, count = Checkpoints.save, 0
+
+    def counted(self, *arguments):
+        nonlocal count
+        save(self, *arguments)
+        count += 1
+        if count == checkpoints:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Checkpoints, "save", counted)
+        yield
 
 
 def figures(folder: Path) -> dict:

@@ -8,13 +8,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from training.common import (
-    Checkpoints,
-    InterruptGuard,
-    RunCallback,
-    RunFolder,
-    UsageError,
-)
+
+from training.endings import InterruptGuard
+from training.fitting import RunCallback
+from training.flags import UsageError
+from training.run_folder import Checkpoints, RunFolder
 
 STATE = {"history": [], "best": None, "best_epoch": None, "stopped": False}
 
@@ -129,7 +127,7 @@ def test_something_else_in_its_place(saved, model):
 def test_a_state_that_is_not_that_of_a_run(tmp_path, change):
     folder = RunFolder(tmp_path, resume=True)
     with pytest.raises(UsageError, match=r"latest\.npz is not that of a run"):
-        RunCallback(folder, InterruptGuard(), steps=1, monitor="loss", state={**STATE, **change})
+        RunCallback(folder, InterruptGuard(), monitor="loss", state={**STATE, **change})
 
 
 def test_the_best_weights_are_looked_at_before_training_goes_on(saved, model):

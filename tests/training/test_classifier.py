@@ -11,8 +11,8 @@ import tensorflow as tf
 from kerasrnn.data import DataError, LabelledText, UnlabelledError
 from kerasrnn.embeddings import read_vectors
 from kerasrnn.zoo import TextClassifier
-from tests.training.conftest import figures
-from training import classifier, common
+from tests.training.conftest import figures, killed_after
+from training import classifier
 from training.attention_plot import drawable
 
 FLAGS = [
@@ -21,15 +21,6 @@ FLAGS = [
 ]
 GOOD = ["a fine film", "fine and moving", "moving ! a joy", "what a joy .", "so fine a joy"]
 BAD = ["a dull film", "dull and stale", "stale ! a bore", "what a bore .", "so dull a bore"]
-
-
-@pytest.fixture(autouse=True)
-def ordinary_ops():
-    """A run makes all ops deterministic, for the whole process; other tests need not be."""
-    yield
-    from tensorflow.python.framework.config import disable_op_determinism  # not public
-
-    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +74,7 @@ def test_metrics_have_the_names_of_the_design(finished):
     assert metrics["test"] == {}
     assert {"accuracy", "f1_macro", "loss"} <= set(metrics["validation"])
     assert metrics["train"]["accuracy"] > 0.9
-    assert metrics["unit"] == "tokens" and metrics["units_per_second"] > 0
+    assert metrics["counted"] == "tokens" and metrics["counted_per_second"] > 0
     losses = column(finished, "loss")
     assert losses[-1] < losses[0]
 
@@ -98,26 +89,13 @@ def test_the_preset_and_the_export_answer_alike(finished):
     script = classifier.ClassifierScript()
     data = classifier.ClassifierData([], [LabelledText(text, "good") for text in texts], [], "x")
     (request,) = script.requests(model, data)
-    units = script.served_units(request, {name: v.numpy() for name, v in output.items()})
+    units = script.served(request, {name: v.numpy() for name, v in output.items()})
     assert units == model.count_tokens(texts)
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(finished, reviews, tmp_path, monkeypatch, no_export):
-    class Killed(BaseException):
-        """Stands for a process that is gone: nothing in the script catches it."""
-
-    save, count = common.Checkpoints.save, 0
-
-    def counted(self, *arguments):
-        nonlocal count
-        save(self, *arguments)
-        count += 1
-        if count == 2:
-            raise Killed
-
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, reviews, tmp_path, no_export):
     folder = tmp_path / "broken"
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", counted)
+    with killed_after(2):
         classifier.main(arguments(reviews, folder))
     classifier.main(["--out", str(folder), "--resume"])
     assert figures(folder) == figures(finished)
@@ -173,9 +151,9 @@ def test_the_default_data_are_names_read_by_characters():
     assert data.source == "builtin:languages"
     assert min(len(data.train), len(data.validation), len(data.test)) > 1000
     config = classifier.SCRIPT.with_defaults(classifier.ClassifierConfig(), data)
-    assert config.unit == "characters" and config.lowercase is False
-    words = classifier.SCRIPT.with_defaults(classifier.ClassifierConfig(unit="words"), data)
-    assert words.unit == "words" and words.lowercase is True
+    assert config.level == "characters" and config.lowercase is False
+    words = classifier.SCRIPT.with_defaults(classifier.ClassifierConfig(level="words"), data)
+    assert words.level == "words" and words.lowercase is True
 
 
 def test_labels_that_are_kept_back_are_no_test_data(monkeypatch):
@@ -193,9 +171,9 @@ def test_labels_that_are_kept_back_are_no_test_data(monkeypatch):
 
 def test_vectors_are_of_words(reviews, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        flags = ["--unit", "characters", "--embeddings", "vectors.txt"]
+        flags = ["--level", "characters", "--embeddings", "vectors.txt"]
         classifier.main([*arguments(reviews, tmp_path / "run"), *flags])
-    assert "--unit must be words" in capsys.readouterr().err
+    assert "--level must be words" in capsys.readouterr().err
 
 
 def test_word_vectors_come_from_a_file(reviews, tmp_path):
@@ -206,14 +184,14 @@ def test_word_vectors_come_from_a_file(reviews, tmp_path):
         data=str(reviews), label_column="stars", embeddings=str(path), vector_words=2, units=4
     )
     data = script.load_data(config)
-    model = script.new_model(script.with_defaults(config, data), data)
+    model = script.make_model(script.with_defaults(config, data), data)
     matrix = model.network.get_layer("token_embeddings").get_weights()[0]
     ids = model.vocabulary(["fine", "unseen", "other"]).numpy()
     expected = read_vectors(path, ["fine", "unseen"]).scaled().matrix
     np.testing.assert_allclose(matrix[ids[:2]], expected, rtol=1e-6)
     assert ids[2] == 1  # beyond the first two words
     config.vector_deviation = 0.4
-    model = script.new_model(script.with_defaults(config, data), data)
+    model = script.make_model(script.with_defaults(config, data), data)
     matrix = model.network.get_layer("token_embeddings").get_weights()[0]
     assert matrix[ids[:2]].std() == pytest.approx(0.4, rel=1e-5)
 

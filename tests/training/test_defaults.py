@@ -6,10 +6,10 @@ import re
 
 import pytest
 from rich.console import Console
-from training.common import make_console
 
 from kerasrnn.zoo.language_model import NextToken
 from training import classifier, encoder_decoder, language_model, memory, music, plots, tagger
+from training.endings import make_console
 from training.language_model import LanguageData, LanguageModelConfig
 
 SCRIPTS = (classifier, encoder_decoder, language_model, memory, music, tagger)

@@ -12,26 +12,18 @@ import tensorflow as tf
 from kerasrnn.data import load_pairs, parse_dates
 from kerasrnn.data.date_patterns import ISO_DATE
 from kerasrnn.zoo import Alignment, EncoderDecoder
-from tests.training.conftest import figures
+from tests.training.conftest import figures, killed_after
 from tests.zoo.test_encoder_decoder import toy_pairs
-from training import alignment_plot, common, encoder_decoder
+from training import alignment_plot, encoder_decoder
 from training.alignment_plot import attention_maps, label_of
+from training.flags import UsageError
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "translate"
 FLAGS = [
-    *("--source-unit", "words", "--target-unit", "characters", "--units", "8"),
+    *("--source-level", "words", "--target-level", "characters", "--units", "8"),
     *("--source-dimension", "4", "--target-dimension", "4", "--batch-size", "16"),
     *("--learning-rate", "0.02", "--attention", "multiplicative"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def ordinary_ops():
-    """A run makes all ops deterministic, for the whole process; other tests need not be."""
-    yield
-    from tensorflow.python.framework.config import disable_op_determinism  # not public
-
-    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +49,14 @@ def test_the_folder_is_as_designed(finished):
         "plots/attention.png",
         "checkpoints/latest.npz",
         "preset/model.weights.h5",
-        "preset/vocabulary/source_pieces.txt",
+        "preset/vocabulary/source_terms.txt",
         "savedmodel/1/saved_model.pb",
         "savedmodel/1/assets.extra/tf_serving_warmup_requests",
     ):
         assert (finished / name).is_file(), name
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["model"] == "EncoderDecoder"
-    assert metrics["unit"] == "pieces"
+    assert metrics["counted"] == "tokens"
     assert metrics["epochs"] == 3
     assert {"loss", "exact_match", "bleu"} == set(metrics["validation"])
     with open(finished / "history.csv") as file:
@@ -87,23 +79,10 @@ def test_preset_and_export_are_of_the_model_that_was_measured(finished, tsv):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_as_an_unbroken_one(finished, tsv, tmp_path, monkeypatch, no_export):
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, tsv, tmp_path, no_export):
     folder = tmp_path / "broken"
-    save, count = common.Checkpoints.save, 0
-
-    class Killed(BaseException):
-        pass
-
-    def counted(self, *arguments):
-        nonlocal count
-        save(self, *arguments)
-        count += 1
-        if count == 1:
-            raise Killed
-
     flags = [*FLAGS, "--data", str(tsv), "--epochs", "3", "--out", str(folder)]
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", counted)
+    with killed_after(1):
         encoder_decoder.main(flags)
     encoder_decoder.main(["--out", str(folder), "--resume"])
     assert figures(folder) == figures(finished)
@@ -132,12 +111,12 @@ def test_default_data_has_its_own_splits():
     asked = encoder_decoder._asked(data.train, config.text_pattern)
     assert set(data.train[:40_000]) <= set(asked)
     assert len(asked) < 46_000 < len(data.train)
-    with pytest.raises(common.UsageError, match=r"--text-pattern matches no text"):
+    with pytest.raises(UsageError, match=r"--text-pattern matches no text"):
         encoder_decoder._asked(data.train, "no such text")
     several = encoder_decoder.EncoderDecoderConfig(data="builtin:dates/de,fr")
     pattern = encoder_decoder.SCRIPT.with_defaults(several, replace(data, source=several.data))
     assert pattern.text_pattern != config.text_pattern
-    assert config.target_unit == "characters" and config.beam_size == 1
+    assert config.target_level == "characters" and config.beam_size == 1
 
 
 @pytest.mark.parametrize(
@@ -172,7 +151,7 @@ def test_real_translations(kind, tmp_path, no_export):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert 0 < metrics["validation"]["loss"] < 8
     again = EncoderDecoder.from_preset(folder / "preset")
-    assert again.settings["target_unit"] == "words"
+    assert again.settings["target_level"] == "words"
     assert len(again.predict([pair.source for pair in load_pairs(path, *files[2:])[:3]])) == 3
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training.common import UsageError
 
 from kerasrnn.data import MemoryExamples, adding, parse_counterpoint, temporal_order
 from kerasrnn.zoo import LanguageModel, MemoryModel, Task, list_presets
-from training import classifier, encoder_decoder, language_model, memory, music, publish, tagger
+from training import classifier, encoder_decoder, language_model, make_preset, memory, music, tagger
+from training.flags import UsageError
 
 MODULES = {
     "tagger": tagger,
@@ -49,7 +49,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 def content(task: Task, files: dict[str, Path]) -> Path:
     """A file that suits a preset: of its own tags or labels where it has some."""
-    name = publish.SCRIPTS[type(task).__name__]
+    name = make_preset.SCRIPTS[type(task).__name__]
     if name == "tagger":
         tags = [tag for tag in task.inventory.tags if not tag.startswith("I-")]
         rows = "\n".join(f"Word{i}\t{tag}" for i, tag in enumerate(tags))
@@ -68,7 +68,7 @@ def content(task: Task, files: dict[str, Path]) -> Path:
 )
 def test_every_preset_is_measured_on_a_file_of_ones_own(preset, flag, files, tmp_path, monkeypatch):
     task = Task.from_preset(preset)
-    script = publish.script_of(type(task).__name__)
+    script = make_preset.script_of(type(task).__name__)
     monkeypatch.setattr(script.task_class, "from_preset", lambda name: task)
     path = content(task, files)
     metrics = measured(

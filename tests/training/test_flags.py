@@ -6,10 +6,9 @@ from functools import partial
 
 import pytest
 import tomlkit
-from training.common import TrainingConfig, UsageError, parse_config
 
 from training import classifier, encoder_decoder, language_model, memory, music, tagger
-from training.flags import COUNT, flags_of, kind_of
+from training.flags import COUNT, TrainingConfig, UsageError, flags_of, kind_of, parse_config
 
 SCRIPTS = [
     module.SCRIPT for module in (classifier, encoder_decoder, language_model, memory, music, tagger)
@@ -72,7 +71,11 @@ def test_no_number_is_taken_that_makes_no_sense(script, field, kind, tmp_path, c
             "--units must be below 2³¹, at least 1. Received: 9",
         ),
         (tagger.SCRIPT, ["--epochs", "9" * 400], "--epochs must be below .* of 1329 bits"),
-        (memory.SCRIPT, ["--chrono", "2"], "--chrono-length must be 0, or at least 3. Received: 2"),
+        (
+            memory.SCRIPT,
+            ["--chrono-length", "2"],
+            "--chrono-length must be 0, or at least 3. Received: 2",
+        ),
         (memory.SCRIPT, ["--floor", "1.5"], "--floor must be from 0 to 1. Received: 1.5"),
         (music.SCRIPT, ["--transpose", "88"], "--transpose must be 0 or more, at most 87"),
         (classifier.SCRIPT, ["--pooling", "maxx"], "--pooling: Unknown value"),

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kerasrnn.data import grew_up_in
 from kerasrnn.zoo import LanguageModel
-from tests.training.conftest import figures
-from training import common, language_model
+from tests.training.conftest import figures, killed_after
+from training import language_model
 from training.language_model import SCRIPT, LanguageModelConfig
 
 TEXT = "the cat sat on the mat, the rat sat on the hat.\n" * 40
@@ -18,15 +18,6 @@ FLAGS = [
     *("--units", "8", "--dimension", "6", "--batch-size", "4", "--segment-length", "16"),
     *("--learning-rate", "0.02", "--epochs", "3", "--recurrent-dropout", "0.1"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def ordinary_ops():
-    """A run makes all ops deterministic, for the whole process; other tests need not be."""
-    yield
-    from tensorflow.python.framework.config import disable_op_determinism  # not public
-
-    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def test_the_folder_is_as_designed(finished):
     assert metrics["model"] == "LanguageModel"
     assert metrics["test"] == {}
     assert set(metrics["validation"]) == {"loss", "perplexity", "bits_per_char"}
-    assert metrics["unit"] == "tokens"
+    assert metrics["counted"] == "tokens"
     losses = [
         float(row.split(",")[1]) for row in (finished / "history.csv").read_text().split()[1:]
     ]
@@ -81,21 +72,9 @@ def test_the_last_tenth_is_held_out_and_measured(finished, verse):
     assert model.generate(["the c"], beam_width=4) == [text]
 
 
-class Killed(BaseException):
-    """Stands for a process that is gone: nothing in the script catches it."""
-
-
-def test_a_resumed_run_ends_as_an_unbroken_one(finished, verse, tmp_path, monkeypatch, no_export):
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, verse, tmp_path, no_export):
     folder = tmp_path / "broken"
-    save = common.Checkpoints.save
-
-    def killed(self, model, state, *rest):
-        save(self, model, state, *rest)
-        if len(state["history"]) == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", killed)
+    with killed_after(2):
         language_model.main([*FLAGS, "--data", str(verse), "--out", str(folder)])
     assert not (folder / "metrics.json").exists()
     language_model.main(["--out", str(folder), "--resume"])
@@ -166,7 +145,7 @@ def test_settings_follow_the_data(tmp_path):
     assert (len(data.train), len(data.validation)) == (18, 2)
     filled = SCRIPT.with_defaults(config, data)
     assert (filled.carry, filled.tied) == (False, True)
-    model = SCRIPT.new_model(filled, data)
+    model = SCRIPT.make_model(filled, data)
     assert model.settings["level"] == "words"
     sentences = LanguageModelConfig(data="builtin:grew_up_in")
     filled = SCRIPT.with_defaults(sentences, SCRIPT.load_data(sentences))

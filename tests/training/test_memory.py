@@ -13,21 +13,12 @@ import tensorflow as tf
 
 from kerasrnn.data import MemoryExamples, adding, embedded_reber, temporal_order
 from kerasrnn.zoo import MemoryModel
-from tests.training.conftest import figures
-from training import common, memory
+from tests.training.conftest import figures, killed_after
+from training import memory
 
 # Small and quick: 3 epochs of 4 batches, without XLA's time to compile.
 SMALL = ["--task", "adding", "--length", "12", "--units", "4", "--sequences", "32"]
 SMALL += ["--batch-size", "8", "--epochs", "3", "--no-xla"]
-
-
-@pytest.fixture(autouse=True)
-def ordinary_ops():
-    """A run makes all ops deterministic, for the whole process; other tests need not be."""
-    yield
-    from tensorflow.python.framework.config import disable_op_determinism  # not public
-
-    disable_op_determinism()
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +60,7 @@ def test_a_run_leaves_what_it_should(finished):
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["model"] == "MemoryModel"
     assert metrics["dataset"] == "builtin:adding"
-    assert metrics["unit"] == "steps"
+    assert metrics["counted"] == "steps"
     assert metrics["epochs"] == 3
     for part in ("train", "validation", "test"):
         assert set(metrics[part]) == {"loss", "mse", "solved"}
@@ -89,19 +80,9 @@ def test_preset_and_export_have_the_weights_that_were_measured(finished):
     np.testing.assert_allclose(output, model.predict(examples), atol=1e-5)
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, monkeypatch, no_export, capsys):
-    class Killed(BaseException):
-        pass
-
-    save = common.Checkpoints.save
-
-    def save_and_die(self, model, state, *rest):
-        save(self, model, state, *rest)
-        raise Killed
-
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, no_export, capsys):
     broken = tmp_path / "broken"
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", save_and_die)
+    with killed_after(1):
         # The settings of a run, as its folder has them, are those of its command line.
         run(broken, "--config", str(finished / "config.toml"))
     run(broken, "--resume")
@@ -128,18 +109,7 @@ def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
     metrics = run(tmp_path / "whole", *flags)
     assert lengths == [(0, 4), (4, 8), (5, 12)]
     # Broken off between two lengths, and taken up again.
-    save = common.Checkpoints.save
-
-    class Killed(BaseException):
-        pass
-
-    def save_and_die(self, model, state, *rest):
-        save(self, model, state, *rest)
-        if len(state["history"]) == 4:
-            raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", save_and_die)
+    with killed_after(4):
         run(tmp_path / "broken", *flags)
     lengths.clear()
     run(tmp_path / "broken", "--resume")
@@ -169,7 +139,7 @@ def test_every_task_makes_a_model_that_fits_its_data(task):
     script = memory.SCRIPT
     data = script.load_data(memory.MemoryConfig(task=task))
     config = script.with_defaults(memory.MemoryConfig(task=task, units=4), data)
-    model = script.new_model(config, data)
+    model = script.make_model(config, data)
     script.check(model, config, data)
     plan = script.plan(config, data, model)
     assert plan.steps > 0
@@ -180,7 +150,7 @@ def test_every_task_makes_a_model_that_fits_its_data(task):
     request = script.requests(model, data)[0]
     assert len(next(iter(request.values()))) <= 32
     there = data.validation[: len(next(iter(request.values())))].present
-    assert script.served_units(request, {}) == there.sum()
+    assert script.served(request, {}) == there.sum()
 
 
 def test_it_stops_when_the_latest_sequences_were_right(tmp_path, monkeypatch, no_export):
@@ -237,7 +207,7 @@ def test_a_file_of_ones_own(tmp_path, no_export):
         (["--task", "adding", "--test", "x.npz"], "--test goes with a file"),
         (["--data", "nowhere.npz"], "expected a NumPy archive .npz, got none"),
         (["--data", "nowhere.npz", "--length", "3"], "--length is for generated tasks"),
-        (["--cell", "simple", "--chrono", "9"], "cells with gates"),
+        (["--cell", "simple", "--chrono-length", "9"], "cells with gates"),
         (["--task", "copy", "--shortest", "51"], "--shortest must be from 1 to --length, 50"),
         (["--task", "reber", "--shortest", "9"], "not for reber"),
         (["--task", "digits", "--shortest", "9"], "not for digits"),

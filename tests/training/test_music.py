@@ -12,22 +12,13 @@ from kerasrnn.data import load_piano_rolls, parse_counterpoint, parse_midi, writ
 from kerasrnn.zoo import MusicModel
 from tests.data.real import real
 from tests.data.test_piano_rolls import cells
-from tests.training.conftest import figures
-from training import common, music
+from tests.training.conftest import figures, killed_after
+from training import music
 
 SMALL = [
     *("--units", "8", "--nade-units", "4", "--batch-size", "4", "--chunk", "16"),
     *("--learning-rate", "0.03", "--dropout", "0.1"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def ordinary_ops():
-    """A run makes all ops deterministic, for the whole process; other tests need not be."""
-    yield
-    from tensorflow.python.framework.config import disable_op_determinism  # not public
-
-    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +83,7 @@ def test_midi_files_begin_as_the_pieces_do(finished, rolls):
 def test_metrics_are_those_of_the_preset(finished, mat):
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["model"] == "MusicModel"
-    assert metrics["unit"] == "frames"
+    assert metrics["counted"] == "frames"
     assert metrics["test"] == {}
     assert set(metrics["train"]) == set(metrics["validation"]) == {"nll"}
     model = MusicModel.from_preset(finished / "preset")
@@ -114,27 +105,14 @@ def test_the_export_foresees_what_the_preset_foresees(finished, rolls):
     for row, index in enumerate(order):
         expected = model.predict([rolls[6 + index]])[0]
         np.testing.assert_allclose(response["probabilities"][row], expected, atol=1e-5)
-    served = music.SCRIPT.served_units({k: v.numpy() for k, v in inputs.items()}, response)
+    served = music.SCRIPT.served({k: v.numpy() for k, v in inputs.items()}, response)
     assert served == 80
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(finished, mat, tmp_path, monkeypatch, no_export):
-    class Killed(BaseException):
-        """Stands for a process that is gone: nothing in the script catches it."""
-
-    save, count = common.Checkpoints.save, 0
-
-    def counted(self, *arguments):
-        nonlocal count
-        save(self, *arguments)
-        count += 1
-        if count == 2:
-            raise Killed
-
+def test_a_resumed_run_ends_as_an_unbroken_one(finished, mat, tmp_path, no_export):
     folder = tmp_path / "broken"
     flags = [*SMALL, "--data", str(mat), "--epochs", "4", "--out", str(folder)]
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(common.Checkpoints, "save", counted)
+    with killed_after(2):
         music.main(flags)
     music.main(["--out", str(folder), "--resume"])
     assert figures(folder) == figures(finished)

@@ -13,18 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
-from training.common import (
-    Diverged,
-    Interrupted,
-    RunFolder,
-    TrainingConfig,
-    UsageError,
-    fit_run,
-    reporting_errors,
-    strict_json,
-)
 
-from training import classifier, common, encoder_decoder, language_model, memory, music, tagger
+from training import classifier, encoder_decoder, language_model, memory, music, run_folder, tagger
+from training.endings import Diverged, Interrupted, reporting_errors
+from training.fitting import fit_run
+from training.flags import TrainingConfig, UsageError
+from training.run_folder import RunFolder, strict_json
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The file that the README shows.
@@ -32,15 +26,6 @@ PEOPLE = (
     "Ada\tB-PER\nLovelace\tI-PER\nmet\tO\nBabbage\tB-PER\nin\tO\nLondon\tB-LOC\n.\tO\n\n"
     "Grace\tB-PER\nHopper\tI-PER\ntaught\tO\nat\tO\nVassar\tB-ORG\nCollege\tI-ORG\n.\tO\n"
 )
-
-
-@pytest.fixture(autouse=True)
-def ordinary_ops():
-    """A run makes all ops deterministic, for the whole process; other tests need not be."""
-    yield
-    from tensorflow.python.framework.config import disable_op_determinism  # not public
-
-    disable_op_determinism()
 
 
 # === Divergence ===
@@ -133,7 +118,7 @@ def data(tmp_path_factory) -> dict[str, list[str]]:
     small = ["--units", "4", "--batch-size", "4"]
     return {
         "tagger": ["--data", str(folder / "people.conll"), *small, "--no-crf"],
-        "classifier": ["--data", str(folder / "texts.tsv"), *small, "--unit", "words"],
+        "classifier": ["--data", str(folder / "texts.tsv"), *small, "--level", "words"],
         "language_model": ["--data", str(folder / "text.txt"), *small],
         "encoder_decoder": ["--data", str(folder / "pairs.tsv"), *small],
         "music": ["--data", str(folder / "music.json"), *small, "--nade-units", "4"],
@@ -210,7 +195,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(common.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(run_folder.tempfile, "TemporaryFile", refuse)
     with pytest.raises(UsageError, match=r"--out must .*\(Permission denied\)"):
         RunFolder(tmp_path, resume=False)
 

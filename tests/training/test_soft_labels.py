@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from training.common import UsageError
 
 from tests.training.conftest import FLAGS
 from tests.zoo.conftest import toy_sentences
 from training import classifier, tagger
+from training.flags import UsageError
 from training.soft_labels import SoftLabels
 
 WORDS = SoftLabels(
