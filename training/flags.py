@@ -122,7 +122,7 @@ def with_options_of(
                 config_class.__annotations__[name] = option.kind | None
                 setattr(config_class, name, _flag_of(option, name in by_data))
         config_class.of_model = types.MappingProxyType(found)  # type: ignore[attr-defined]
-        config_class.by_data = frozenset(by_data)  # type: ignore[attr-defined]
+        config_class.by_data |= frozenset(by_data)  # type: ignore[attr-defined]
         return config_class
 
     return extend

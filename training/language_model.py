@@ -20,25 +20,22 @@ from rich.text import Text
 from kerasrnn.cells import CELLS
 from kerasrnn.data import GrewUpIn, load_running_texts, parse_grew_up_in
 from kerasrnn.data.grew_up_in import TRAINED_CLAUSES, speakers
-from kerasrnn.text.units import LEVELS
+from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.zoo import LanguageModel
 from training import plots
-from training.common import (
-    RunCallback,
-    RunFolder,
+from training.data import data_path, held_out, load_parts, measured_alone, naming_flags
+from training.fitting import RunCallback
+from training.flags import (
+    COUNT,
     TrainingConfig,
     UsageError,
-    data_path,
     filled,
     flag,
     given,
-    held_out,
-    load_parts,
-    measured_alone,
+    with_options_of,
 )
-from training.data_flags import naming_flags
-from training.flags import COUNT, NOT_NEGATIVE, SHARE
 from training.language_plots import accuracy_by_distance
+from training.run_folder import RunFolder
 from training.script import Plan, Script
 
 PYTHON = "builtin:python"
@@ -64,14 +61,19 @@ _SERVED_CHARACTERS = 200
 _SAMPLE_TOKENS = {"characters": 600, "bytes": 600, "words": 120}
 
 
+# The options for which there are better defaults than one for all.
+_BY_DATA = (
+    *("level", "units", "dimension", "tied"),
+    *("recurrent_dropout", "layer_dropout", "output_dropout"),
+)
+
+
 @dataclass
+@with_options_of(LanguageModel, by_data=_BY_DATA)
 class LanguageModelConfig(TrainingConfig):
     """The flags of `python -m training.language_model`."""
 
     bidirectional: bool = flag(False, "refused: a language model reads from the left")
-    level: str | None = flag(
-        None, "what is predicted; characters, or words for builtin:grew_up_in", choices=LEVELS
-    )
     limit: int | None = flag(
         None,
         "read at most so many characters of the training data, "
@@ -85,35 +87,17 @@ class LanguageModelConfig(TrainingConfig):
     segment_length: int = flag(
         100, "steps that the gradient goes back, with carried states", within=COUNT
     )
-    dimension: int | None = flag(None, "length of an embedding; 64, for words 256", within=COUNT)
-    tied: bool | None = flag(None, "one matrix for embeddings and scores; by default for words")
     min_count: int = flag(
-        1, "how often a word or character must occur in training to be known", within=COUNT
+        1,
+        "how often a word or character must occur in training to be known",
+        within=COUNT,
+        of_new_models=True,
     )
     max_terms: int | None = flag(
-        None, "how many words or characters are known at most", within=COUNT
-    )
-    lowercase: bool = flag(False, "take words in small letters")
-    dropout: float = flag(
-        0.0, "share dropped of what each layer reads, one mask for a sequence", within=SHARE
-    )
-    embedding_dropout: float = flag(
-        0.0, "share of words (or characters) dropped everywhere", within=SHARE
-    )
-    recurrent_dropout: float | None = flag(
         None,
-        "share of the state dropped, one mask for a sequence; by the size of the data",
-        within=SHARE,
-    )
-    layer_dropout: float | None = flag(
-        None,
-        "share dropped between layers, anew at each step; by the size of the data",
-        within=SHARE,
-    )
-    output_dropout: float | None = flag(
-        None,
-        "share of the output dropped, one mask for a sequence; by the size of the data",
-        within=SHARE,
+        "how many words or characters are known at most",
+        within=COUNT,
+        of_new_models=True,
     )
     jit: bool = flag(False, "compile training steps with XLA; with --carry, on a GPU or one core")
     prompt: str | None = flag(None, "what the text shown at the end begins with")
@@ -151,18 +135,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
     description = "Train a language model of words, characters or bytes."
     config_class = LanguageModelConfig
     task_class = LanguageModel
-    unit = "tokens"
-    network_flags = (
-        "cell",
-        "units",
-        "depth",
-        "level",
-        "dimension",
-        "tied",
-        "min_count",
-        "max_terms",
-        "lowercase",
-    )
+    counted = "tokens"  # words, characters or bytes
 
     # === Data ===
 
@@ -204,7 +177,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
 
     def with_defaults(self, config: LanguageModelConfig, data: LanguageData) -> LanguageModelConfig:
         sentences = bool(data.sentences)
-        level = config.level or ("words" if sentences else "characters")
+        level = config.options.get("level") or ("words" if sentences else "characters")
         words = level == "words"
         size = sum(map(len, data.train))
         python = data.source == "builtin:python"
@@ -225,54 +198,34 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         if words and carry and batch_size == _SMALLEST_BATCH:
             epochs = 5  # the words of a small book are soon learnt by heart
 
-        return replace(
-            config,
+        return config.with_defaults(
             data=data.source,
             level=level,
             carry=carry,
-            limit=given(config.limit, _PYTHON_CHARACTERS if python else None),
-            units=given(config.units, 64 if sentences else 256 if python else 512),
-            dimension=given(config.dimension, (32 if sentences else 256) if words else 64),
-            tied=given(config.tied, words and not sentences),
-            epochs=given(config.epochs, 24 if sentences else epochs),
-            batch_size=given(config.batch_size, 32 if sentences else batch_size),
-            learning_rate=given(config.learning_rate, 0.01 if sentences else 0.003),
-            recurrent_dropout=given(config.recurrent_dropout, 2 * dropout / 3),
-            layer_dropout=given(config.layer_dropout, dropout),
-            output_dropout=given(config.output_dropout, dropout),
+            limit=_PYTHON_CHARACTERS if python else None,
+            units=64 if sentences else 256 if python else 512,
+            dimension=(32 if sentences else 256) if words else 64,
+            tied=words and not sentences,
+            epochs=24 if sentences else epochs,
+            batch_size=32 if sentences else batch_size,
+            learning_rate=0.01 if sentences else 0.003,
+            recurrent_dropout=2 * dropout / 3,
+            layer_dropout=dropout,
+            output_dropout=dropout,
         )
 
     # === Model ===
 
-    def new_model(self, config: LanguageModelConfig, data: LanguageData) -> LanguageModel:
-        return LanguageModel.from_texts(
-            data.train,
-            level=filled(config.level),
-            min_count=config.min_count,
-            max_terms=config.max_terms,
-            lowercase=config.lowercase,
-            cell=config.cell,
-            units=filled(config.units),
-            depth=config.depth,
-            dimension=filled(config.dimension),
-            tied=filled(config.tied),
-            **self.preset_overrides(config),
+    def new_model(
+        self, config: LanguageModelConfig, data: LanguageData, options: dict[str, Any]
+    ) -> LanguageModel:
+        return self.task_class.from_texts(
+            data.train, min_count=config.min_count, max_terms=config.max_terms, **options
         )
 
-    def preset_overrides(self, config: LanguageModelConfig) -> dict[str, Any]:
-        return {
-            "dropout": config.dropout,
-            "embedding_dropout": config.embedding_dropout,
-            "recurrent_dropout": filled(config.recurrent_dropout),
-            "layer_dropout": filled(config.layer_dropout),
-            "output_dropout": filled(config.output_dropout),
-        }
-
     def for_preset(self, config: LanguageModelConfig, model: LanguageModel) -> LanguageModelConfig:
-        carry = config.carry
-        if carry is None:
-            carry = not (config.data == GREW_UP_IN or config.by_line)
-        return replace(config, level=model.settings["level"], carry=carry)
+        carry = not (config.data == GREW_UP_IN or config.by_line)
+        return super().for_preset(config, model).with_defaults(carry=carry)
 
     def describe(
         self, config: LanguageModelConfig, data: LanguageData, model: LanguageModel
@@ -287,34 +240,35 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             )
         )
         known = model.text_units.size - 2  # without the boundary and the unknown one
+        settings = model.settings
         return (
-            f"{data.source}: {parts}, {known} {model.settings['level']}\n"
-            f"{config.cell}, {config.depth} × {config.units} units"
+            f"{data.source}: {parts}, {known} {settings['level']}\n"
+            f"{settings['cell']}, {settings['depth']} × {settings['units']} units"
         )
 
     def plan(self, config: LanguageModelConfig, data: LanguageData, model: LanguageModel) -> Plan:
-        def fit(**options: Any) -> None:
+        train = model.read(data.train)
+        options: dict[str, Any] = {
+            "segment_length": config.segment_length,
+            "carry": filled(config.carry),
+        }
+        steps = len(model.batches(train, filled(config.batch_size), **options))
+
+        def fit(**others: Any) -> None:
             model.fit(
-                data.train,
+                train,
                 validation_data=data.validation,
                 batch_size=filled(config.batch_size),
-                segment_length=config.segment_length,
-                carry=filled(config.carry),
                 seed=config.seed,
                 **options,
+                **others,
             )
 
-        steps, tokens = model.steps_of(
-            data.train,
-            batch_size=filled(config.batch_size),
-            segment_length=config.segment_length,
-            carry=filled(config.carry),
-        )
         figure = _figure_of(model)
         return Plan(
             fit=fit,
             steps=steps,
-            units=tokens,
+            counted=sum(len(ids) + 1 for ids in train),
             monitor="val_loss",
             maximize=False,
             figures={"loss": "loss", "val_loss": "val loss", f"val_{figure}": f"val {figure}"},
@@ -350,6 +304,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         data: LanguageData,
         run: RunCallback,
         config: LanguageModelConfig,
+        metrics: Mapping[str, Any],
     ) -> None:
         figure = _figure_of(model)
         plots.learning_curves(
@@ -361,8 +316,9 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             figure_label=figure.replace("_", " "),
         )
         if data.sentences:
-            rows = _by_distance(model, data.sentences["test"])
-            _draw_distances(folder.plots / "accuracy_by_distance.png", {config.cell: rows})
+            rows = metrics["test"]["distances"]
+            cell = model.settings["cell"]
+            _draw_distances(folder.plots / "accuracy_by_distance.png", {cell: rows})
 
     def show(
         self,
@@ -451,7 +407,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         ][:256]
         return [{"text": pieces[begin : begin + 32]} for begin in range(0, len(pieces), 32)]
 
-    def served_units(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
+    def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return int(response["lengths"].sum())
 
     # === Runs ===
@@ -482,7 +438,8 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         for cell in CELLS:
             out = folder.path / cell
             begun = config.resume and (out / "config.toml").exists()
-            own = replace(config, cell=cell, out=str(out), compare_cells=False, resume=begun)
+            changes: dict[str, Any] = {"cell": cell, "compare_cells": False, "resume": begun}
+            own = replace(config, out=str(out), **changes)
             console.print(f"\n=== {cell} ===", style="bold")
             with RunFolder(out, resume=begun) as own_folder:
                 runs[cell] = super().train(own, own_folder, console)
