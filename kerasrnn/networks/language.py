@@ -45,9 +45,9 @@ class UnitEmbedding(keras.layers.Layer):
         self.tied = tied
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.build()
+        self.build((None, None))
 
-    def build(self, ids_shape: Any = None) -> None:
+    def build(self, ids_shape: Any) -> None:
         # A row that scores is multiplied with a state: with rows of norm 1, a score is of the
         # order of 1, whatever the length.
         deviation = self.dimension**-0.5 if self.tied else 1.0
@@ -191,10 +191,13 @@ class LanguageNetwork(Configured, keras.Model):
         elif dimension != units:
             self.projection = keras.layers.Dense(dimension, dtype=dtype, name="projection")
 
-        self.rnn.build((None, None, dimension))
-        for layer in (self.projection, self.unit_scores):
+        self.build((None, None))
+
+    def build(self, ids_shape: Any) -> None:
+        self.rnn.build((*ids_shape, self.embedding.dimension))
+        for layer in (self.output_drop, self.projection, self.unit_scores):
             if layer is not None:
-                layer.build((None, None, units))
+                layer.build((*ids_shape, self.settings["units"]))
         self.built = True
 
     # === Functional model ===
@@ -222,6 +225,10 @@ class LanguageNetwork(Configured, keras.Model):
         if isinstance(previous_mask, list | tuple):
             return None  # as in `call`
         return [previous_mask]  # of the scores; the states have none
+
+    def compute_output_shape(self, ids_shape: Any) -> Any:
+        states = [(ids_shape[0], self.settings["units"])] * len(self.get_initial_state(1))
+        return (*ids_shape, self.embedding.size), states
 
     def step(self, ids: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         """One step without a loop over time: what generation needs.

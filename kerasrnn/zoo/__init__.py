@@ -2,6 +2,7 @@
 
 from kerasrnn.text import Entity
 from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
+from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.memory_model import MemoryModel
 from kerasrnn.zoo.music_model import MusicModel
 from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
@@ -15,13 +16,16 @@ __all__ = [
     "Classification",
     "EncoderDecoder",
     "Entity",
+    "LanguageModel",
     "MemoryModel",
     "MusicModel",
+    "NextToken",
     "Preset",
     "SequenceTagger",
     "TaggedToken",
     "Task",
     "TextClassifier",
+    "TextScore",
     "WeighedToken",
     "list_presets",
     "resolve_preset",

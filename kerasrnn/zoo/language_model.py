@@ -7,29 +7,40 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasrnn.cells import CELLS
 from kerasrnn.networks.language import LanguageNetwork
+from kerasrnn.networks.options import (
+    COUNT,
+    NOT_NEGATIVE,
+    Count,
+    Number,
+    OneOf,
+    Terms,
+    options_of,
+)
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import texts_of, valid
 from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts
-from kerasrnn.zoo.generation import beam_search, choose, random_numbers, sample, without_unknown
-from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined, padded
-from kerasrnn.zoo.task import (
-    Task,
-    check_between,
-    check_choice,
-    check_positive,
-    order_seed,
+from kerasrnn.zoo.batches import Encoded, EpochBatches, ExampleBatches, Ragged, Source, batches_of
+from kerasrnn.zoo.decoding import (
+    beam_search,
+    choose,
+    greedy_search,
+    random_numbers,
+    sample,
     seeds_of,
+    without_unknown,
 )
+from kerasrnn.zoo.inputs import rows_of, traced
+from kerasrnn.zoo.long_sequences import CarriedStates, StreamBatches
+from kerasrnn.zoo.task import Task
 
 # A server must not be kept busy for ever by one request.
 _MOST_GENERATED = 10_000
@@ -42,6 +53,10 @@ _STEPS_AT_ONCE = 512
 
 # A batch of long texts is split so that it holds no more steps than this, padding included.
 _STEPS_PER_BATCH = 65_536
+
+_SHARE_LEFT = Number("above 0 and at most 1", lambda number: 0 < number <= 1)
+_WHOLE = Number("a whole number, 0 for all", lambda number: number >= 0)
+_PENALTY = Number("at least 0 and below 100", lambda number: 0 <= number < 100)
 
 
 @dataclass(frozen=True)
@@ -97,28 +112,40 @@ class LanguageModel(Task):
     when the model chooses the second, the text has ended. The answer for a text depends on no other
     text: neither the size of a batch nor its padding changes it.
 
+    It is trained (`fit`) and measured (`evaluate`) on a text, a list of texts, a `tf.data.Dataset`
+    of texts (or of dicts with `text`), or on what `read` makes of them: their ids, so that they
+    need not be made twice. `y` must be None: what is learnt is what comes next. `fit` also takes
+
+    - `carry`: whether it goes by truncated back-propagation through time, as it does by default.
+      The texts stand in a row, with a boundary between two of them. As many parts of it as
+      `batch_size` are read side by side in segments. The states at the end of a segment are those
+      at the start of the next, and the gradient stops between them. At the start of an epoch,
+      states are zero. With `shuffle`, each epoch begins at another place. Without `carry`, each
+      text is read on its own from boundary to boundary, and the gradient goes all the way; texts
+      can be weighed then;
+    - `segment_length`: how many steps the gradient goes back with `carry`, 100 by default.
+
+    Of a single text, `validation_split` holds out the end. To save time, training with `carry`
+    validates with `context=256`.
+
+    `evaluate` returns `loss` in nats a token, `perplexity`, and `bits_per_char` for characters or
+    `bits_per_byte` for bytes. It also takes
+
+    - `carry`: with it, as by default, the texts stand in a row and are read from the first to the
+      last with carried states, which takes a step for each token. Without it each text is read on
+      its own, and its end counts as a token;
+    - `context`: the row is cut into pieces of four times that length and at least 1024 tokens,
+      which are read side by side, each from zero states and after as many tokens of what stands
+      before it as `context` says: faster, and nearly the same. None for no pieces.
+
     Args:
         terms: the known words, the most frequent first, or characters. None for bytes.
         level: what is predicted: `words`, `characters` or `bytes`.
-        cell: `simple`, `simplified_gru`, `gru` or `lstm`.
-        units: the length of the recurrent state.
-        depth: how many recurrent layers.
-        dimension: the length of an embedding.
-        tied: whether embeddings and scores share their matrix, with a projection between state and
-            embedding where they differ in length.
-        embedding_dropout: the share of units (words, say) whose embedding is dropped, wherever they
-            stand in a batch.
-        dropout: the share of components dropped from what each recurrent layer reads, one mask for
-            a sequence.
-        recurrent_dropout: the share of the recurrent state dropped, one mask for a sequence.
-        layer_dropout: the share of components dropped between the recurrent layers, drawn anew for
-            each step.
-        output_dropout: the share of components of the last layer's output dropped, one mask for a
-            sequence.
         lowercase: whether words are taken in small letters; words only.
         max_tokens: how many units `generate` adds to a prompt at most, where it is not told.
         beam_width: how many beginnings the exported `generate` keeps.
-        **kwargs: passed to `keras.Model`: `name`, and `dtype`, such as `"mixed_bfloat16"`.
+        **kwargs: the options of the network, such as `cell`, `units` and `dropout`: see
+            `LanguageNetwork`; and `name`, `dtype` and `trainable`, as for `keras.Model`.
 
     Raises:
         ValueError: if an argument has a value that is not allowed; the message names it.
@@ -129,137 +156,76 @@ class LanguageModel(Task):
     >>> text = "to be or not to be, that is the question. " * 20
     >>> model = LanguageModel.from_texts([text], units=32, dimension=16)
     >>> history = model.fit(text, epochs=2, batch_size=4, segment_length=20, verbose=0)
+    >>> sorted(model.evaluate(text))
+    ['bits_per_char', 'loss', 'perplexity']
     >>> [text] = model.generate(["to be"], max_tokens=10, temperature=0)
     >>> len(text)
     15
     """
 
-    vocabulary_arguments = ("terms",)
+    network_class = LanguageNetwork
+    answer_batch_size = 32
 
     def __init__(
         self,
-        terms: Sequence[str] | None = None,
+        terms: Terms | None = None,
         *,
-        level: str = "characters",
-        cell: str = "lstm",
-        units: int = 256,
-        depth: int = 1,
-        dimension: int = 64,
-        tied: bool = False,
-        embedding_dropout: float = 0.0,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        output_dropout: float = 0.0,
+        level: Annotated[str, OneOf(LEVELS)] = "characters",
         lowercase: bool = False,
-        max_tokens: int = 200,
-        beam_width: int = 4,
+        max_tokens: Count = 200,
+        beam_width: Count = 4,
         **kwargs: Any,
     ) -> None:
-        check_choice("level", level, LEVELS)
-        check_choice("cell", cell, tuple(CELLS))
-        for name, value in {
-            "units": units,
-            "depth": depth,
-            "dimension": dimension,
-            "max_tokens": max_tokens,
-            "beam_width": beam_width,
-        }.items():
-            check_positive(name, value)
-        for name, share in {
-            "embedding_dropout": embedding_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-            "output_dropout": output_dropout,
-        }.items():
-            check_between(name, share, 0, 1)
+        options = self.network_options(kwargs)
         super().__init__(**kwargs)
-        # The inputs of a task are strings; ids and states must not be made such.
-        self._convert_input_args = False
-        self._allow_non_tensor_positional_args = True
-        self.settings: dict[str, Any] = {
-            "level": level,
-            "cell": cell,
-            "units": units,
-            "depth": depth,
-            "dimension": dimension,
-            "tied": tied,
-            "embedding_dropout": embedding_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "layer_dropout": layer_dropout,
-            "output_dropout": output_dropout,
-            "lowercase": lowercase,
-            "max_tokens": max_tokens,
-            "beam_width": beam_width,
-        }
+        self.autocast = False  # states have the precision of the network
 
         # === Text side ===
         self.text_units = TextUnits(terms, level=level, lowercase=lowercase, name="text_units")
 
         # === Network ===
         self.network = LanguageNetwork(
-            size=self.text_units.size,
-            cell=cell,
-            units=units,
-            depth=depth,
-            dimension=dimension,
-            tied=tied,
-            embedding_dropout=embedding_dropout,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            layer_dropout=layer_dropout,
-            output_dropout=output_dropout,
-            dtype=self.dtype_policy,
-            name="network",
+            self.text_units.size, dtype=self.dtype_policy, name="network", **options
         )
         self.built = True
 
-        # One graph for all sizes of batch; they are traced when first used.
+        # In training, the states with which the next segment begins.
+        self._carried = CarriedStates([], 0)
+
         ids, mask = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.bool)
         states = [
             tf.TensorSpec((None, state.shape[-1]), state.dtype)
             for state in self.network.get_initial_state(1)
         ]
-        texts, scores = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None, None), tf.float32)
+        texts, seeds = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None,), tf.int64)
         whole, real = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
-
-        def traced(function: Any, *signature: Any) -> Any:
-            return tf.function(function, input_signature=signature, autograph=False)
-
+        number, penalty = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)
         self._loss_function = traced(self._summed_loss, ids, ids, mask, states)
         self._score_function = traced(self._serve, texts)
         self._read_function = traced(self._read, texts)
+        self._next_function = traced(self._next, texts, number)
         self._advance_function = traced(
-            self._advance, scores, states, texts, real, real, whole, real
+            self._advance, whole, states, texts, real, real, whole, real
         )
-        self._sample_function = traced(
-            self._sample, texts, tf.TensorSpec((None,), tf.int64), real, whole, real, whole
-        )
-        self._beam_functions: dict[int, Any] = {}
-        self._carried = _Carried()
+        self._sample_function = traced(self._sample, texts, seeds, real, whole, real, whole)
+        self._beam_function = traced(self._beam, texts, whole, number, penalty)
 
     @classmethod
     def from_texts(
         cls,
         texts: Iterable[str],
         *,
-        level: str = "characters",
         min_count: int = 1,
         max_terms: int | None = None,
-        lowercase: bool = False,
         **arguments: Any,
     ) -> Self:
         """A new model whose words or characters are those of some texts.
 
         Args:
             texts: the training texts.
-            level: as for the constructor.
             min_count: how often a word or character must occur to be known.
             max_terms: how many are known at most, the most frequent ones; None for any number.
-            lowercase: as for the constructor.
-            **arguments: the constructor's other arguments.
+            **arguments: the constructor's other arguments, such as `level`.
 
         Returns:
             A model with new weights.
@@ -274,237 +240,131 @@ class LanguageModel(Task):
         >>> model.text_units.terms
         ('.', 'French', 'I', 'speak')
         """
-        check_choice("level", level, LEVELS)
+        form = {
+            name: arguments.get(name, options_of(cls)[name].default)
+            for name in ("level", "lowercase")
+        }
+        options_of(cls)["level"].check(form["level"])
         texts = _texts(texts, "texts")
-        found = TextUnits.from_texts(
-            texts, level, min_count=min_count, max_terms=max_terms, lowercase=lowercase
-        )
-        return cls(found.terms, level=level, lowercase=lowercase, **arguments)
+        found = TextUnits.from_texts(texts, min_count=min_count, max_terms=max_terms, **form)
+        return cls(found.terms, **arguments)
 
     # === Network ===
 
-    def call(
-        self, ids: Any, states: Any = None, mask: Any = None, training: bool | None = None
-    ) -> tuple[Any, list[Any]]:
-        """The scores of what comes next for ids; see `LanguageNetwork`. For text, see `predict`."""
-        return self.network(ids, states=states, mask=mask, training=bool(training))
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """The scores of what comes next for ids; see `LanguageNetwork`. For text, see `predict`.
 
-    def compute_mask(self, ids: Any, previous_mask: Any = None) -> None:
+        Args:
+            inputs: `ids`, and `mask` if not all of them count; and `states`, or `start`, whether
+                the texts begin here or go on from the last call. With neither they begin here.
+            training: whether dropout is on.
+
+        Returns:
+            `scores` and `states`.
+        """
+        states, carry = inputs.get("states"), "start" in inputs
+        if carry:
+            states = self._carried.read(inputs["start"], self._carried.rows)
+        scores, states = self.network(
+            inputs["ids"], states=states, mask=inputs.get("mask"), training=bool(training)
+        )
+        if carry:
+            self._carried.write(states)
+        return {"scores": scores, "states": states}
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         return None  # masks are handed on explicitly
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """The loss in nats a token, and regularisers."""
-        each = ops.sparse_categorical_crossentropy(y, y_pred, from_logits=True)  # (batch, time)
-        mask = x.get("mask")
-        if mask is None:
-            loss = ops.mean(each)
-        else:
-            weights = ops.cast(mask, each.dtype)
-            loss = ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
-        for regularisation in self.losses:
-            loss = loss + ops.cast(regularisation, "float32")
-        return loss
+    def loss_terms(self, x, y, outputs, weights=None, training=False):
+        """The loss in nats a token."""
+        each = ops.sparse_categorical_crossentropy(y, outputs["scores"], from_logits=True)
+        counted = ops.ones_like(each)  # (batch, time)
+        if "mask" in x:
+            counted = ops.cast(x["mask"], each.dtype)
+        weighted = counted if weights is None else counted * weights[:, None]
+        return [(ops.sum(each * weighted), ops.sum(counted))]
 
-    # === Training ===
+    # === Examples ===
 
-    def fit(
+    def read(self, x: Any, y: Any = None, argument: str = "x") -> list[np.ndarray]:
+        """The ids of each text, without boundaries and empty texts; see `fit`, which takes them."""
+        if y is not None:
+            raise ValueError("`y` must be None: what comes next stands in the texts.")
+        if isinstance(x, list) and x and all(isinstance(ids, np.ndarray) for ids in x):
+            return _checked_ids(x, self.text_units.size, argument)
+        texts = _texts(x, argument, single=True)
+        encoded = []
+        for part in in_parts(texts):
+            ids = self.text_units(tf.constant(part, tf.string))
+            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+            encoded += [row for row in rows if len(row)]
+        if not encoded:
+            raise ValueError(f"`{argument}` must hold a text that is not empty.")
+        return encoded
+
+    def split(self, examples: list[np.ndarray], share: float) -> tuple[Any, Any]:
+        """The first texts and the last ones; of a single text, the beginning and the end."""
+        if len(examples) > 1:
+            return super().split(examples, share)
+        cut = int(len(examples[0]) * (1 - share))
+        begin, end = examples[0][:cut], examples[0][cut:]
+        return [begin] if len(begin) else [], [end] if len(end) else []
+
+    def encode(self, examples: list[np.ndarray]) -> Encoded:
+        """Each text on its own, from boundary to boundary."""
+        row = _in_a_row([*examples, np.zeros(0, np.int32)])
+        splits = np.cumsum([0, *(len(ids) + 1 for ids in examples)])
+        present = np.ones(len(row) - 1, bool)
+        inputs = {"ids": Ragged(splits, row[:-1]), "mask": Ragged(splits, present)}
+        return Encoded(inputs, Ragged(splits, row[1:]), np.diff(splits))
+
+    def batches(
         self,
-        x: Any,
+        examples: list[np.ndarray],
+        batch_size: int,
+        weights: np.ndarray | None = None,
         *,
-        batch_size: int = 32,
         segment_length: int = 100,
         carry: bool = True,
-        epochs: int = 10,
-        validation_data: Any = None,
-        callbacks: Sequence[keras.callbacks.Callback] | None = None,
-        verbose: str | int = "auto",
-        shuffle: bool = True,
-        seed: int | None = None,
-        initial_epoch: int = 0,
-    ) -> keras.callbacks.History:
-        """Train on texts.
-
-        With `carry`, by truncated back-propagation through time: the texts stand in a row, with a
-        boundary between two of them. As many parts of it as `batch_size` are read side by side in
-        segments. The states at the end of a segment are those at the start of the next, and the
-        gradient stops between them. At the start of an epoch, states are zero.
-
-        Without, each text is read on its own from boundary to boundary, and the gradient goes all
-        the way.
-
-        Args:
-            x: a text, a list of texts, or a `tf.data.Dataset` of texts (or of dicts with `text`).
-                All of it is read into memory.
-            batch_size: how many segments or texts are in a batch.
-            segment_length: how many steps the gradient goes back; with `carry` only.
-            carry: whether the texts are one stream with carried states.
-            epochs: at which epoch to stop, counted from the first.
-            validation_data: as `x`. After each epoch its `val_loss`, `val_perplexity` and, for
-                characters, `val_bits_per_char` are in the logs, so that callbacks can watch them.
-                With `carry`, to save time, they are those of `evaluate` with `context=256`.
-            callbacks: Keras callbacks.
-            verbose: as in `keras.Model.fit`.
-            shuffle: whether each epoch has another order of the texts, or with `carry` begins
-                at another place.
-            seed: decides that order. None draws one from Keras's random seed.
-            initial_epoch: the epoch at which to go on, counted from 0.
-
-        Returns:
-            A Keras `History`.
-
-        Raises:
-            ValueError: if there is no text, or nothing to predict in it.
-
-        Example:
-
-        >>> from kerasrnn.zoo import LanguageModel
-        >>> verses = ["the cat sat on the mat", "the rat sat on the hat"]
-        >>> model = LanguageModel.from_texts(verses, level="words", units=8, dimension=8)
-        >>> history = model.fit(verses, carry=False, epochs=2, verbose=0)
-        >>> sorted(history.history)
-        ['loss']
-        """
-        check_positive("batch_size", batch_size)
-        check_positive("segment_length", segment_length)
-        encoded = self._encode(x, "x")
-        validation = None
-        if validation_data is not None:
-            validation = _Validation(self._encode(validation_data, "validation_data"), carry)
-        seed = order_seed(seed, shuffle)
-        batches: StreamBatches | TextBatches
-        if carry:
-            batches = StreamBatches(
-                joined(encoded), batch_size, segment_length, seed, self._carried.reset
-            )
-            self._carried.make(self.network.get_initial_state(batches.batch_size))
-        else:
-            batches = TextBatches(encoded, batch_size, seed)
-        try:
-            return self._fit(
-                batches.dataset(),
-                validation=validation,
-                sample=lambda kept: tf.data.Dataset.from_tensors(0),
-                epochs=epochs,
-                initial_epoch=initial_epoch,
-                callbacks=[batches, *(callbacks or [])],
-                verbose=verbose,
-            )
-        finally:
-            self._carried.states = []
-            self.train_function = None  # it belongs to these states
-
-    def steps_of(
-        self, x: Any, *, batch_size: int = 32, segment_length: int = 100, carry: bool = True
-    ) -> tuple[int, int]:
-        """How much `fit` does in an epoch.
-
-        Args:
-            x: as for `fit`, and so are the others.
-            batch_size: how many segments or texts are in a batch.
-            segment_length: how many steps a segment has.
-            carry: whether the texts are one stream.
-
-        Returns:
-            The number of batches, and of tokens that are predicted.
-        """
-        encoded = self._encode(x, "x")
+    ) -> Source:
+        """Segments of a stream, or texts on their own; see `fit`."""
+        COUNT.check("segment_length", segment_length, int)
         if not carry:
-            return len(TextBatches(encoded, batch_size, None)), sum(len(t) + 1 for t in encoded)
-        batches = StreamBatches(joined(encoded), batch_size, segment_length, None)
-        return len(batches), len(batches) * batches.batch_size * batches.segment_length
-
-    def train_step(self, data: Any) -> Any:
-        """One step of Keras's training loop, with states that are carried from the last."""
-        self._check_strategy()
-        inputs, targets = data
-        carried = [] if "mask" in inputs else self._carried.states
-        with tf.GradientTape() as tape:
-            scores, states = self.network(
-                inputs["ids"],
-                states=[tf.convert_to_tensor(state) for state in carried] or None,
-                mask=inputs.get("mask"),
-                training=True,
+            return ExampleBatches(self.encode(examples).weighted(weights), batch_size)
+        if weights is not None:
+            raise ValueError(
+                "`sample_weight` is for texts that are read on their own, with carry=False. With "
+                "carried states they are one stream."
             )
-            loss = self.compute_loss(inputs, targets, scores)
-            scaled = self.optimizer.scale_loss(loss)
-        weights = self.trainable_weights
-        self.optimizer.apply_gradients(zip(tape.gradient(scaled, weights), weights, strict=True))
-        for variable, state in zip(carried, states if carried else [], strict=True):
-            variable.assign(state)
-        counted = inputs.get("mask", tf.ones_like(targets, tf.bool))
-        self._loss_tracker.update_state(
-            loss, sample_weight=tf.reduce_sum(tf.cast(counted, tf.float32))
-        )
-        return self.get_metrics_result()
+        return StreamBatches(_in_a_row(examples), batch_size, segment_length)
 
-    def evaluate(
+    def begin(self, batches: EpochBatches, **options: Any) -> None:
+        """Make room for the states of as many rows as the stream is cut into."""
+        source = batches.source
+        if isinstance(source, StreamBatches) and source.rows != self._carried.rows:
+            self._carried = CarriedStates(self.network.get_initial_state(1), source.rows)
+            self.train_function = None  # it belongs to the old ones
+
+    # === Measuring ===
+
+    def measure(
         self,
-        x: Any,
+        examples: list[np.ndarray],
+        batch_size: int,
         *,
         carry: bool = True,
         context: int | None = None,
-        batch_size: int = 32,
-        **kwargs: Any,
     ) -> dict[str, float]:
-        """Measure the model on texts.
-
-        With `carry`, the texts stand in a row, as in `fit`, and are read from the first to the last
-        with carried states. That takes a step for each token. With a `context`, the row is cut into
-        pieces of four times that length and at least 1024 tokens, which are read side by side, each
-        from zero states and after as many tokens of what stands before it as `context` says:
-        faster, and nearly the same.
-
-        Args:
-            x: as for `fit`.
-            carry: as for `fit`. Without it each text is read on its own, and its end counts as a
-                token.
-            context: how many tokens are read before a piece; None for no pieces.
-            batch_size: how many texts or pieces are in a batch; it changes no figure.
-            **kwargs: what Keras passes when it validates while training.
-
-        Returns:
-            `loss` in nats a token, `perplexity`, and `bits_per_char` for characters or
-            `bits_per_byte` for bytes.
-
-        Raises:
-            ValueError: if there is no text, or nothing to predict in it.
-
-        Example:
-
-        >>> from kerasrnn.zoo import LanguageModel
-        >>> model = LanguageModel("ab", units=4)
-        >>> sorted(model.evaluate("abba"))
-        ['bits_per_char', 'loss', 'perplexity']
-        """
-        if self._is_validating(kwargs):
-            texts, carry = self._validation.texts, self._validation.carry
-            return self._measure(texts, carry, 256, max(batch_size or 1, 32))
-        check_positive("batch_size", batch_size)
+        """The figures of texts; see `evaluate`."""
         if context is not None:
-            check_positive("context", context)
-        return self._measure(self._encode(x, "x"), carry, context, batch_size)
-
-    def _measure(
-        self, texts: list[np.ndarray], carry: bool, context: int | None, batch_size: int
-    ) -> dict[str, float]:
+            COUNT.check("context", context, int)
+        count = sum(len(ids) + 1 for ids in examples) - bool(carry)
         if not carry:
-            total = 0.0
-            for indices in _batches_of(np.array([len(text) + 1 for text in texts]), batch_size):
-                total += self._loss_of(*padded([texts[i] for i in indices]))
-            count = sum(len(text) + 1 for text in texts)
+            total = self._loss_of_texts(examples, batch_size)
         elif context is None:
-            stream = joined(texts)
-            total, count = self._loss_in_one_go(stream), len(stream) - 1
+            total = self._loss_in_one_go(_in_a_row(examples))
         else:
-            stream = joined(texts)
-            total, count = self._loss_in_pieces(stream, context, batch_size), len(stream) - 1
+            total = self._loss_in_pieces(_in_a_row(examples), context, batch_size)
         loss = total / count
         figures = {"loss": loss, "perplexity": _exp(loss)}
         name = {"characters": "bits_per_char", "bytes": "bits_per_byte"}.get(self.text_units.level)
@@ -512,18 +372,22 @@ class LanguageModel(Task):
             figures[name] = loss / math.log(2)
         return figures
 
-    def _loss_of(
-        self, inputs: dict[str, np.ndarray], targets: np.ndarray, states: Any = None
-    ) -> float:
-        if states is None:
-            states = self.network.get_initial_state(len(targets))
-        total, _ = self._loss_function(
-            tf.constant(inputs["ids"], tf.int32),
-            tf.constant(targets, tf.int32),
-            tf.constant(inputs["mask"]),
-            states,
-        )
-        return float(total)
+    def validate(
+        self, examples: list[np.ndarray], batch_size: int, *, carry: bool = True, **options: Any
+    ) -> dict[str, float]:
+        """The figures of `measure`; in a row, of pieces after 256 tokens."""
+        return self.measure(examples, batch_size, carry=carry, context=256)
+
+    def _loss_of(self, ids: Any, targets: Any, mask: Any) -> float:
+        states = self.network.get_initial_state(len(targets))
+        return float(self._loss_function(ids, targets, mask, states)[0])
+
+    def _loss_of_texts(self, examples: list[np.ndarray], batch_size: int) -> float:
+        encoded, total = self.encode(examples), 0.0
+        for indices in batches_of(encoded.lengths, batch_size, _STEPS_PER_BATCH):
+            inputs, targets = encoded.batch(indices)
+            total += self._loss_of(inputs["ids"], targets, inputs["mask"])
+        return total
 
     def _loss_in_one_go(self, stream: np.ndarray) -> float:
         total, states = 0.0, self.network.get_initial_state(1)
@@ -548,8 +412,9 @@ class LanguageModel(Task):
             read = (places >= 0) & (places < len(stream) - 1)
             places = np.clip(places, 0, len(stream) - 2)
             total += self._loss_of(
-                {"ids": np.where(read, stream[places], 0), "mask": read},
+                np.where(read, stream[places], 0),
                 np.where(counted, stream[places + 1], -1),
+                read,
             )
         return total
 
@@ -564,7 +429,7 @@ class LanguageModel(Task):
 
     # === Scores ===
 
-    def score(self, texts: Sequence[str], *, batch_size: int = 32) -> list[TextScore]:
+    def score(self, texts: Sequence[str], batch_size: int | None = None) -> list[TextScore]:
         """How likely texts are, each on its own.
 
         Args:
@@ -586,10 +451,10 @@ class LanguageModel(Task):
         >>> score.tokens, len(score.log_probabilities)
         (('a', 'b', 'b', 'a'), 4)
         """
+        batch_size = self._answer_batch_size(batch_size)
         texts = _texts(texts, "texts", empty=True)
-        check_positive("batch_size", batch_size)
         scores: list[TextScore] = [TextScore("", 0.0, (), ()) for _ in texts]
-        for indices in _batches_of(np.array([len(text) + 1 for text in texts], int), batch_size):
+        for indices in _alike(texts, batch_size):
             batch = tf.constant([texts[i] for i in indices], tf.string)
             output = {name: value.numpy() for name, value in self._score_function(batch).items()}
             self.check_answers(output["log_probability"])
@@ -604,14 +469,20 @@ class LanguageModel(Task):
         return scores
 
     def predict(
-        self, x: Sequence[str], *, top: int = 5, batch_size: int = 32
+        self,
+        x: Sequence[str],
+        batch_size: int | None = None,
+        verbose: str | int = 0,
+        *,
+        top: int = 5,
     ) -> list[list[NextToken]]:
         """What comes next after each text.
 
         Args:
             x: the beginnings of texts.
-            top: how many candidates to name.
             batch_size: how many texts are in a batch; it changes no answer.
+            verbose: 1 shows a progress bar.
+            top: how many candidates to name.
 
         Returns:
             For each text the likeliest tokens, as `NextToken` objects, the likeliest first.
@@ -627,20 +498,20 @@ class LanguageModel(Task):
         >>> best.probability >= second.probability
         True
         """
+        batch_size = self._answer_batch_size(batch_size)
+        COUNT.check("top", top, int)
+        check_finite_weights(self)  # a softmax may hide it
         texts = _texts(x, "x", empty=True)
-        check_positive("batch_size", batch_size)
-        check_positive("top", top)
         top = min(top, self.text_units.size - 1)
         found: list[list[NextToken]] = [[] for _ in texts]
-        for indices in _batches_of(np.array([len(text) + 1 for text in texts], int), batch_size):
-            scores, _ = self._read_function(tf.constant([texts[i] for i in indices], tf.string))
-            likely, ids = tf.math.top_k(tf.nn.softmax(without_unknown(scores)), k=top)
-            self.check_answers(scores.numpy())
-            pieces = self.text_units.pieces(ids).numpy()
-            for index, row, values in zip(indices, pieces, likely.numpy(), strict=True):
+        for indices in _alike(texts, batch_size, verbose):
+            likely, ids = self._next_function(tf.constant([texts[i] for i in indices]), top)
+            self.check_answers(likely.numpy())
+            shown = self.text_units.pieces(ids).numpy()
+            for index, row, values in zip(indices, shown, likely.numpy(), strict=True):
                 found[index] = [
-                    NextToken(piece.decode("utf-8", "replace"), float(value))
-                    for piece, value in zip(row, values, strict=True)
+                    NextToken(token.decode("utf-8", "replace"), float(value))
+                    for token, value in zip(row, values, strict=True)
                 ]
         return found
 
@@ -690,11 +561,12 @@ class LanguageModel(Task):
         True
         """
         prompts = _texts(prompts, "prompts", empty=True)
-        check_positive("batch_size", batch_size)
+        COUNT.check("batch_size", batch_size, int)
         limit = self._checked_generation(max_tokens, temperature, top_k, top_p)
-        check_between("length_penalty", length_penalty, 0, 100)
+        _PENALTY.check("length_penalty", length_penalty, float)
         if beam_width is not None:
-            check_positive("beam_width", beam_width)
+            COUNT.check("beam_width", beam_width, int)
+            temperature = 0.0 if beam_width == 1 else temperature
         seeds = seeds_of(seed, len(prompts), "prompts")
         check_finite_weights(self)  # texts do not show it
         answers: list[str] = []
@@ -702,10 +574,8 @@ class LanguageModel(Task):
             part = prompts[begin : begin + batch_size]
             texts, count = tf.constant(part, tf.string), len(part)
             limits = tf.fill([count], limit)
-            if beam_width is not None:
-                output = self._beam_function(int(beam_width))(
-                    texts, limits, tf.constant(length_penalty, tf.float32)
-                )
+            if beam_width is not None and beam_width > 1:
+                output = self._beam_function(texts, limits, beam_width, length_penalty)
             else:
                 output = self._sample_function(
                     texts,
@@ -764,13 +634,13 @@ class LanguageModel(Task):
         self, prompt: str, limit: int, temperature: float, top_k: int, top_p: float, seeds: Any
     ) -> Iterator[str]:
         numbers = random_numbers(seeds, limit).numpy()[0]
-        scores, states = self._read_function(tf.constant([prompt]))
+        ids, states = self._read_function(tf.constant([prompt]))
         settings = tf.constant([temperature]), tf.constant([top_k]), tf.constant([top_p])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        previous = tf.constant([prompt[-1:]])
+        before = tf.constant([prompt[-1:]])
         for number in numbers:
-            ids, shown, previous, scores, states = self._advance_function(
-                scores, states, previous, tf.constant([number]), *settings
+            ids, states, before, shown = self._advance_function(
+                ids, states, before, tf.constant([number]), *settings
             )
             if int(ids[0]) == BOUNDARY_ID:
                 break
@@ -785,52 +655,41 @@ class LanguageModel(Task):
         self, max_tokens: int | None, temperature: float, top_k: int, top_p: float
     ) -> int:
         if max_tokens is not None:
-            check_positive("max_tokens", max_tokens)
-        check_between("temperature", temperature, 0, float("inf"))
-        if not isinstance(top_k, int | np.integer) or top_k < 0:
-            raise ValueError(f"`top_k` must be a whole number, 0 for all. Received: {top_k!r}")
-        if not isinstance(top_p, int | float | np.number) or not 0 < top_p <= 1:
-            raise ValueError(f"`top_p` must be above 0 and at most 1. Received: {top_p!r}")
+            COUNT.check("max_tokens", max_tokens, int)
+        NOT_NEGATIVE.check("temperature", temperature, float)
+        _WHOLE.check("top_k", top_k, int)
+        _SHARE_LEFT.check("top_p", top_p, float)
         return self.settings["max_tokens"] if max_tokens is None else int(max_tokens)
-
-    def _beam_function(self, width: int) -> Any:
-        if width not in self._beam_functions:
-            self._beam_functions[width] = tf.function(
-                lambda texts, limits, penalty: self._beam(texts, limits, width, penalty),
-                input_signature=[
-                    tf.TensorSpec((None,), tf.string),
-                    tf.TensorSpec((None,), tf.int32),
-                    tf.TensorSpec((), tf.float32),
-                ],
-                autograph=False,
-            )
-        return self._beam_functions[width]
 
     # === In the graph ===
 
     def _read(self, texts: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The scores after texts `(batch, size)`, and the states behind them."""
+        """The last unit of each text, or the boundary in front of it, and the states before it."""
         ids = self.text_units(valid(texts))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         dense = tf.pad(ids.to_tensor(), [[0, 0], [1, 0]])  # the boundary in front
-        mask = tf.sequence_mask(lengths + 1, tf.shape(dense)[1])
-        scores, states = self.network(dense, mask=mask)
-        # Behind a text's end, outputs stay those of its last step.
-        return scores[:, -1], states
+        _, states = self.network(dense, mask=tf.sequence_mask(lengths, tf.shape(dense)[1]))
+        return tf.gather(dense, lengths, batch_dims=1), states
+
+    def _next(self, texts: tf.Tensor, top: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The probabilities and the ids of the likeliest units after texts, `(batch, top)`."""
+        scores, _ = self.network.step(*self._read(texts))
+        likely, ids = tf.math.top_k(tf.nn.softmax(without_unknown(scores)), k=top)
+        return likely, ids
 
     def _advance(
         self,
-        scores: tf.Tensor,
-        states: list[tf.Tensor],
         previous: tf.Tensor,
+        states: list[tf.Tensor],
+        before: tf.Tensor,
         number: tf.Tensor,
         *settings: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """One unit by chance: its ids, how it is shown and its string; what comes after it."""
+    ) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """One unit by chance: its ids, the states before it, its string and how it is shown."""
+        scores, states = self.network.step(previous, states)
         ids = choose(scores, number, *settings)
-        pieces = self.text_units.pieces(ids)
-        new_scores, new_states = self.network.step(ids, states)
-        return ids, self.text_units.spaced(previous, pieces), pieces, new_scores, new_states
+        strings = self.text_units.pieces(ids)
+        return ids, states, strings, self.text_units.spaced(before, strings)
 
     def _sample(
         self,
@@ -841,27 +700,28 @@ class LanguageModel(Task):
         top_p: tf.Tensor,
         max_tokens: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        scores, states = self._read(prompt)
-        ids, total = sample(
+        written = sample(
             self.network.step,
-            scores,
-            states,
+            *self._read(prompt),
             seeds=seed,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             limits=tf.minimum(max_tokens, _MOST_GENERATED),
         )
-        return self._generated(prompt, ids, total)
+        return self._generated(prompt, written.ids, written.log_probabilities)
 
     def _beam(
-        self, prompt: tf.Tensor, limits: tf.Tensor, width: int, penalty: Any
+        self, prompt: tf.Tensor, limits: tf.Tensor, width: Any, penalty: Any
     ) -> dict[str, tf.Tensor]:
-        scores, states = self._read(prompt)
-        ids, total = beam_search(
-            self.network.step, scores, states, width=width, limits=limits, length_penalty=penalty
+        beams = beam_search(
+            self.network.step,
+            *self._read(prompt),
+            beam_size=width,
+            limits=limits,
+            strength=penalty,
         )
-        return self._generated(prompt, ids, total)
+        return self._generated(prompt, beams.ids[:, 0], beams.log_probabilities[:, 0])
 
     def _generated(
         self, prompt: tf.Tensor, ids: tf.Tensor, total: tf.Tensor
@@ -894,7 +754,11 @@ class LanguageModel(Task):
 
     def _serve_generate(self, prompt: tf.Tensor) -> dict[str, tf.Tensor]:
         limits = tf.fill([tf.shape(prompt)[0]], self.settings["max_tokens"])
-        return self._beam(prompt, limits, self.settings["beam_width"], 0.0)
+        width = self.settings["beam_width"]
+        if width > 1:
+            return self._beam(prompt, limits, width, 0.0)
+        written = greedy_search(self.network.step, *self._read(prompt), limits=limits)
+        return self._generated(prompt, written.ids, written.log_probabilities)
 
     def _serve_step(self, token: tf.Tensor, **states: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = self.text_units(token)
@@ -998,67 +862,33 @@ class LanguageModel(Task):
             },
         }
 
-    # === Data ===
-
-    def _encode(self, x: Any, argument: str) -> list[np.ndarray]:
-        texts = _texts(x, argument, single=True)
-        encoded = []
-        for part in in_parts(texts):
-            ids = self.text_units(tf.constant(part, tf.string))
-            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
-            encoded += [row for row in rows if len(row)]
-        if not encoded:
-            raise ValueError(f"`{argument}` must hold a text that is not empty.")
-        return encoded
-
-    # === Config ===
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        terms = self.text_units.terms
-        return {
-            **super().get_config(),
-            "terms": None if terms is None else list(terms),
-            **self.settings,
-        }
-
-
-class _Carried:
-    """The states that training carries from segment to segment. They are no weights."""
-
-    def __init__(self) -> None:
-        self.states: list[tf.Variable] = []
-
-    def make(self, states: Sequence[tf.Tensor]) -> None:
-        self.states = [tf.Variable(state, trainable=False) for state in states]
-
-    def reset(self) -> None:
-        for state in self.states:
-            state.assign(tf.zeros_like(state))
-
-
-@dataclass(frozen=True)
-class _Validation:
-    texts: list[np.ndarray]
-    carry: bool
-
 
 def _exp(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
-def _batches_of(lengths: np.ndarray, batch_size: int) -> Iterable[np.ndarray]:
-    """Indices of texts of like length, in batches whose padded size is bounded."""
-    batch: list[int] = []
-    for index in np.argsort(lengths, kind="stable"):
-        if batch and (
-            len(batch) == batch_size or (len(batch) + 1) * lengths[index] > _STEPS_PER_BATCH
-        ):
-            yield np.array(batch)
-            batch = []
-        batch.append(index)
-    if batch:
-        yield np.array(batch)
+def _alike(texts: list[str], batch_size: int, verbose: str | int = 0) -> Iterator[np.ndarray]:
+    """Indices of texts of like length, in batches."""
+    lengths = np.array([len(text) + 1 for text in texts], int)
+    return batches_of(lengths, batch_size, _STEPS_PER_BATCH, verbose=verbose)
+
+
+def _in_a_row(texts: Sequence[np.ndarray]) -> np.ndarray:
+    """All texts in a row, a boundary in front of each: int32 `(all time + number of texts,)`."""
+    boundary = np.array([BOUNDARY_ID], np.int32)
+    return np.concatenate([part for ids in texts for part in (boundary, ids)]).astype(np.int32)
+
+
+def _checked_ids(texts: list[np.ndarray], size: int, argument: str) -> list[np.ndarray]:
+    """Texts that are ids already."""
+    for number, ids in enumerate(texts, start=1):
+        whole = ids.ndim == 1 and len(ids) and np.issubdtype(ids.dtype, np.integer)
+        if not whole or ids.min() <= BOUNDARY_ID or ids.max() >= size:
+            raise ValueError(
+                f"`{argument}` must hold texts, or arrays of their ids, from 1 to {size - 1}. "
+                f"Received as number {number}: {ids!r:.60}"
+            )
+    return texts
 
 
 def _texts(x: Any, argument: str, *, single: bool = False, empty: bool = False) -> list[str]:
@@ -1068,7 +898,8 @@ def _texts(x: Any, argument: str, *, single: bool = False, empty: bool = False) 
     if isinstance(x, os.PathLike):
         raise ValueError(f"`{argument}` must hold texts. Received a path: {os.fspath(x)!r}")
     if isinstance(x, tf.data.Dataset):
-        x = [row["text"] if isinstance(row, dict) else row for row in x.as_numpy_iterator()]
+        rows = rows_of(x, {"text": 0}, argument)
+        x = [row["text"] if isinstance(row, dict) else row for row in rows]
     texts = texts_of(x, argument, first=1)
     if not texts and not empty:
         raise ValueError(f"`{argument}` must hold at least one text. Received none.")

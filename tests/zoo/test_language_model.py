@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from kerasrnn.zoo import LanguageModel, Task
-from kerasrnn.zoo.language_batches import StreamBatches, TextBatches, joined
+from kerasrnn.zoo.batches import EpochBatches
+from kerasrnn.zoo.long_sequences import CarriedStates
 
 VERSE = "the cat sat on the mat, the rat sat on the hat. "
 PROMPTS = ["the cat sat on the mat, the r", "", "t", "the hat.\nXYZ "]
@@ -106,8 +107,10 @@ def test_a_score_is_that_of_the_network(model):
     assert len(score.tokens) == len(ids)
     total, states = 0.0, None
     for before, target in zip([0, *ids[:-1]], ids, strict=True):
-        scores, states = model(np.array([[before]]), states=states)
-        total += float(tf.nn.log_softmax(scores[0, 0])[target])
+        inputs = {"ids": np.array([[before]])}
+        outputs = model(inputs if states is None else {**inputs, "states": states})
+        states = outputs["states"]
+        total += float(tf.nn.log_softmax(outputs["scores"][0, 0])[target])
     assert score.log_probability == pytest.approx(total, abs=1e-4)
     assert score.loss == pytest.approx(-total / len(ids), abs=1e-5)
     assert score.perplexity == pytest.approx(math.exp(score.loss))
@@ -130,7 +133,7 @@ def test_a_long_text_is_read_with_carried_states():
     """The whole of it in one call of the network, and in many."""
     model = make("characters")
     text = VERSE * 26  # longer than a piece
-    stream = joined([model.text_units([text]).numpy()[0]])
+    stream = np.array([0, *model.text_units([text]).numpy()[0]])
     scores, _ = tf.function(model.network)(tf.constant(stream[None, :-1]))
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(stream[None, 1:], scores)
     exact = model.evaluate(text)["loss"]
@@ -148,7 +151,7 @@ def test_texts_in_a_row_and_on_their_own(model):
     total = count = 0
     for row in rows:
         ids = np.array([0, *row, 0])
-        scores, _ = model(ids[None, :-1])
+        scores = model({"ids": ids[None, :-1]})["scores"]
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(ids[None, 1:], scores)
         total, count = total + float(tf.reduce_sum(each)), count + len(ids) - 1
     alone = model.evaluate(texts, carry=False)
@@ -156,7 +159,7 @@ def test_texts_in_a_row_and_on_their_own(model):
     assert model.evaluate(texts, carry=False, batch_size=1)["loss"] == pytest.approx(alone["loss"])
 
     in_a_row = np.array([0, *rows[0], 0, *rows[1], 0, *rows[2]])
-    scores, _ = model(in_a_row[None, :-1])
+    scores = model({"ids": in_a_row[None, :-1]})["scores"]
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(in_a_row[None, 1:], scores)
     expected = float(tf.reduce_mean(each))
     assert model.evaluate(texts)["loss"] == pytest.approx(expected, abs=1e-5)
@@ -165,42 +168,12 @@ def test_texts_in_a_row_and_on_their_own(model):
 # === Batches ===
 
 
-def test_rows_go_on_where_they_stood():
-    stream = np.arange(104)
-    batches = StreamBatches(stream, 4, 6, None)
-    inputs = [x["ids"] for x, _ in batches]
-    targets = [y for _, y in batches]
-    assert len(batches) == len(inputs) == 4
-    whole = np.concatenate(inputs, axis=1)  # (rows, time)
-    np.testing.assert_array_equal(whole, np.arange(96).reshape(4, 24))
-    np.testing.assert_array_equal(np.concatenate(targets, axis=1), whole + 1)
-
-
-def test_where_rows_begin_follows_the_seed_and_the_epoch():
-    def first(seed, epoch):
-        batches = StreamBatches(np.arange(1000), 4, 10, seed)
-        batches.on_epoch_begin(epoch)
-        return int(next(iter(batches))[0]["ids"][0, 0])
-
-    assert first(1, 3) == first(1, 3)
-    begins = {first(1, epoch) for epoch in range(60)}
-    assert len(begins) > 15
-    assert max(begins) <= 999 - 960  # nothing is read beyond the end
-    assert {first(None, epoch) for epoch in range(5)} == {0}
-
-
-def test_a_short_stream_makes_short_segments():
-    batches = StreamBatches(np.arange(8), 32, 100, None)
-    [(inputs, targets)] = list(batches)
-    assert inputs["ids"].tolist() == [[0, 1, 2, 3, 4, 5, 6]]
-    assert targets.tolist() == [[1, 2, 3, 4, 5, 6, 7]]
-
-
 def test_each_text_is_in_one_batch_from_boundary_to_boundary():
     rng = np.random.default_rng(0)
     texts = [rng.integers(2, 9, length) for length in rng.integers(1, 20, 50)]
+    source = LanguageModel("abcdefgh", units=4).batches(texts, 8, carry=False)
     for seed in (None, 3):
-        batches = TextBatches(texts, 8, seed)
+        batches = EpochBatches(source, seed)
         found = []
         for inputs, targets in batches:
             for ids, mask, target in zip(inputs["ids"], inputs["mask"], targets, strict=True):
@@ -215,6 +188,27 @@ def test_each_text_is_in_one_batch_from_boundary_to_boundary():
     again = [tuple(row) for _, targets in batches for row in targets]
     batches.on_epoch_begin(2)
     assert again != [tuple(row) for _, targets in batches for row in targets]
+
+
+def test_texts_may_come_as_the_ids_that_read_made_of_them(model):
+    texts = [VERSE, "the hat", "on"]
+    ids = model.read(texts)
+    assert [len(row) for row in ids] == [len(model.score([text])[0].tokens) for text in texts]
+    assert model.evaluate(ids) == model.evaluate(texts)
+    for wrong in ([np.array([0])], [*ids, np.array([model.text_units.size])]):
+        with pytest.raises(ValueError, match=f"`x` must hold texts, or .* number {len(wrong)}"):
+            model.evaluate(wrong)
+
+
+def test_the_end_of_a_single_text_is_held_out():
+    model = make("characters")
+    [ids] = model.read(VERSE)
+    [begin], [end] = model.split([ids], 0.25)
+    assert len(end) == len(VERSE) // 4
+    np.testing.assert_array_equal([*begin, *end], ids)
+    assert [len(part) for part in model.split([ids] * 4, 0.25)] == [3, 1]
+    with pytest.raises(ValueError, match="`validation_split` must leave examples on either side"):
+        model.fit("a", validation_split=0.5)
 
 
 # === Training ===
@@ -245,8 +239,20 @@ def test_training_carries_states_within_an_epoch_and_not_beyond():
 def test_training_on_texts_of_their_own():
     model = still("words")
     texts = [VERSE, "the hat", "on the mat"]
-    history = model.fit(texts, carry=False, batch_size=2, epochs=1, verbose=0).history
+    history = model.fit(texts, carry=False, batch_size=3, epochs=1, verbose=0).history
     assert history["loss"] == pytest.approx([model.evaluate(texts, carry=False)["loss"]], abs=1e-5)
+
+
+def test_texts_of_their_own_are_weighed():
+    texts, losses = [VERSE, "the hat"], {}
+    model = still("words")
+    for name, weights in {"all": [1, 1], "first": [1, 0], "second": [0, 1]}.items():
+        history = model.fit(texts, carry=False, sample_weight=weights, verbose=0).history
+        losses[name] = history["loss"][0]
+    assert losses["first"] + losses["second"] == pytest.approx(losses["all"], rel=1e-5)
+    assert losses["first"] > losses["second"] > 0
+    with pytest.raises(ValueError, match="`sample_weight` is for texts that are read on their own"):
+        model.fit(texts, sample_weight=[1, 1])
 
 
 def test_validation_is_in_the_logs():
@@ -260,7 +266,8 @@ def test_validation_is_in_the_logs():
     assert model.evaluate(VERSE)["loss"] == pytest.approx(expected["loss"], abs=1e-5)
 
 
-def test_a_training_that_is_resumed_goes_on_the_same():
+@pytest.mark.parametrize("steps", [None, 3])
+def test_a_training_that_is_resumed_goes_on_the_same(steps):
     def fit(*spans):
         keras.utils.set_random_seed(2)
         model = make(
@@ -273,6 +280,7 @@ def test_a_training_that_is_resumed_goes_on_the_same():
         )
         model.compile(keras.optimizers.Adam(0.01))
         for begin, end in spans:
+            model._carried = CarriedStates([], 0)  # as in a new process
             model.fit(
                 VERSE * 4,
                 batch_size=3,
@@ -280,6 +288,7 @@ def test_a_training_that_is_resumed_goes_on_the_same():
                 seed=4,
                 initial_epoch=begin,
                 epochs=end,
+                steps_per_epoch=steps,
                 verbose=0,
             )
         return model.get_weights()
@@ -360,8 +369,8 @@ def test_bad_arguments_are_named(trained, call, message):
 def test_no_loss_can_be_set(trained):
     with pytest.raises(TypeError, match="has its own loss"):
         trained.compile(loss="mse")
-    with pytest.raises(TypeError, match="no argument 'steps'"):
-        trained.evaluate(VERSE, steps=3)
+    with pytest.raises(TypeError, match="argument 'step'"):
+        trained.evaluate(VERSE, step=3)
 
 
 def test_texts_may_come_as_a_dataset():
@@ -371,3 +380,4 @@ def test_texts_may_come_as_a_dataset():
     expected = model.evaluate([VERSE, "the hat"])
     assert model.evaluate(dataset) == expected
     assert model.evaluate(rows) == expected
+    assert model.evaluate(dataset.batch(2)) == model.evaluate(rows.batch(2)) == expected
