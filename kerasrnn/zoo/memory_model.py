@@ -226,7 +226,7 @@ class MemoryModel(Task):
 
     # === Examples ===
 
-    def stream(self, x: Any) -> tf.data.Dataset | None:
+    def ready_batches(self, x: Any) -> tf.data.Dataset | None:
         """Batches, if that is what a dataset has; see `fit`."""
         if not isinstance(x, tf.data.Dataset) or not isinstance(x.element_spec, tuple):
             return None

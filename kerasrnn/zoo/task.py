@@ -80,7 +80,7 @@ class Task(Configured, keras.Model):
         """
         raise NotImplementedError(f"{type(self).__name__} must define `read`.")
 
-    def stream(self, x: Any) -> tf.data.Dataset | None:
+    def ready_batches(self, x: Any) -> tf.data.Dataset | None:
         """Batches of `(inputs, targets)` to train on as they come, such as those without end.
 
         Args:
@@ -314,7 +314,7 @@ class Task(Configured, keras.Model):
                 COUNT.check(name, number, int)
         SHARE.check("validation_split", validation_split, float)
         batch_size = batch_size or self.batch_size
-        training = self.stream(x)
+        training = self.ready_batches(x)
         if training is None:
             examples = self.read(x, y, "x")
             weights = self._weights(examples, class_weight, sample_weight)
