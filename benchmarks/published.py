@@ -66,9 +66,9 @@ EXPERIMENTS = (
         1e-3,
         "loss",
         "cross-entropy in nats, mean over all 1,020 steps of 1,000 test sequences",
-        "--task copy --length 1000 --shortest 30 --cell simplified_gru --units 84 --chrono-length 2000 "
-        "--sequences 4000 --epochs 120 --batch-size 32 --learning-rate 0.02 --clip-norm 0.1 "
-        "--no-xla",
+        "--task copy --length 1000 --shortest 30 --cell simplified_gru --units 84 "
+        "--chrono-length 2000 --sequences 4000 --epochs 120 --batch-size 32 "
+        "--learning-rate 0.02 --clip-norm 0.1 --no-xla",
         "Ten symbols out of eight, 1,000 steps, the symbols again. Ours reads symbols as one-hot "
         "vectors, the authors' models the symbol's number; and for nine tenths of the epochs it "
         "is trained on shorter sequences, of 30 blank steps and then twice as many up to 960; the "

@@ -166,7 +166,7 @@ def _options(class_: type) -> Mapping[str, Option]:
     return types.MappingProxyType(found)
 
 
-def _options_below(owner: type) -> Mapping[str, Option]:
+def _options_below(owner: Any) -> Mapping[str, Option]:
     """The options to which a constructor hands on what it does not name."""
     below: dict[str, Option] = {}
     for base in owner.__mro__[1:]:

@@ -293,7 +293,7 @@ class EpochBatches(keras.callbacks.Callback):
         return len(self.source) if self.steps is None else self.steps
 
     def __iter__(self) -> Iterator[Any]:
-        passed, order = -1, []
+        passed, order = -1, []  # type: int, Sequence[Any]
         first = self.epoch * len(self)
         for step in range(first, first + len(self)):
             number, place = divmod(step, len(self.source))

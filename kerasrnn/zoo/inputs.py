@@ -78,7 +78,7 @@ def class_number(name: Any, names: Sequence[str], what: str) -> Any:
         return str(name)
     if not 0 <= name < len(names):
         raise ValueError(f"{what} must be a name, or a number below {len(names)}. Received: {name}")
-    return names[name]
+    return names[int(name)]
 
 
 def weights_by_class(class_weight: Mapping[Any, float], names: Sequence[str]) -> np.ndarray:

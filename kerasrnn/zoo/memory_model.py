@@ -126,7 +126,7 @@ class MemoryModel(Task):
         self._judge_function = traced(self.judge, self._sequences_spec(), self._targets_spec())
 
     @property
-    def input_dtype(self) -> str:  # type: ignore[override]
+    def input_dtype(self) -> str:
         """The dtype of what is read."""
         return "int32" if self.reads_symbols else "float32"
 
