@@ -3,13 +3,28 @@
 import dataclasses
 import io
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from kerasrnn.zoo import list_presets
 from kerasrnn.zoo.language_model import NextToken
-from training import classifier, encoder_decoder, language_model, memory, music, plots, tagger
+from kerasrnn.zoo.presets import read_config
+from training import (
+    classifier,
+    encoder_decoder,
+    language_model,
+    make_preset,
+    memory,
+    music,
+    plots,
+    tagger,
+    teacher,
+)
 from training.endings import make_console
+from training.flags import parse_config
 from training.language_model import LanguageData, LanguageModelConfig
 
 SCRIPTS = (classifier, encoder_decoder, language_model, memory, music, tagger)
@@ -58,6 +73,31 @@ def test_the_help_of_limit_is_what_the_code_does():
     [number] = re.findall(r"[\d,]{5,}", field.metadata["help"])
     limit = chosen(10**7, source="builtin:python").limit
     assert int(number.replace(",", "")) == limit
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("preset", list_presets(), ids=lambda preset: preset.name)
+def test_the_commands_of_a_card_can_be_parsed(preset, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = read_config(preset.path)
+    script = make_preset.script_of(config["class"])
+    card = (preset.path / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^(?:KERASRNN_DATA=DIR )?python -m training\.(\w+) (.*)$", card, re.M)
+    assert {name for name, _ in commands} in ({script.name}, {script.name, "teacher"})
+    for name, flags in commands:
+        if name == "teacher":
+            teacher.parser().parse_args(shlex.split(flags))
+            continue
+        parsed = parse_config(
+            script.config_class, shlex.split(flags), name=name, description=script.description
+        )
+        # The command makes the model of the card: what it says of options is what the preset has.
+        # A length of embeddings is that of their file.
+        for option, value in parsed.options.items():
+            if option in config["arguments"] and not option.endswith("_dimension"):
+                assert config["arguments"][option] == value, option
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)

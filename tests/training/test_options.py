@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrnn.networks.options import Share
+from kerasrnn.networks.options import Share, Terms
 from kerasrnn.zoo import SequenceTagger
 from tests.training.conftest import FLAGS
 from training import classifier, encoder_decoder, language_model, memory, music, tagger
@@ -28,13 +28,14 @@ class LoudTagger(SequenceTagger):
     """A tagger with one option more.
 
     Args:
-        *terms: as for `SequenceTagger`.
+        words: as for `SequenceTagger`.
+        tags: as for `SequenceTagger`.
         loudness: how loud an answer is. It changes none.
         **kwargs: as for `SequenceTagger`.
     """
 
-    def __init__(self, *terms: Any, loudness: Share = 0.25, **kwargs: Any) -> None:
-        super().__init__(*terms, **kwargs)
+    def __init__(self, words: Terms, tags: Terms, *, loudness: Share = 0.25, **kwargs: Any) -> None:
+        super().__init__(words, tags, **kwargs)
 
 
 @dataclasses.dataclass
@@ -95,6 +96,7 @@ def test_what_cannot_read_both_ways_says_so(script):
         script.load_data(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_other_precisions_train_too(precision, conll, tmp_path, no_export):
     flags = ["--precision", precision, "--lazy-embeddings", "--average-weights", "0.5"]
@@ -106,6 +108,7 @@ def test_other_precisions_train_too(precision, conll, tmp_path, no_export):
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
 
 
+@pytest.mark.slow
 def test_tensorboard_sees_a_run_and_does_not_change_it(conll, tmp_path, no_export):
     pytest.importorskip("tensorboard")
     losses = []
