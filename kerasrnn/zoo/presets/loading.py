@@ -134,7 +134,7 @@ def _write_config(task: Any, folder: Path, extra: Mapping[str, Any]) -> None:
     arguments = task.arguments()
     vocabulary = {}
     for name in vocabularies(type(task)):
-        terms = arguments.pop(name)
+        terms = arguments.pop(name, None)
         if terms is None:
             continue
         vocabulary[name] = f"vocabulary/{name}.txt"
