@@ -494,7 +494,7 @@ class Task(Configured, keras.Model):
             self._judge_function = traced(self.judge, *encoded.signature)
         for indices in batches_of(encoded.lengths, batch_size, self.answer_steps):
             judged = self._judge_function(*encoded.batch(indices))
-            yield indices, {name: value.numpy() for name, value in judged.items()}
+            yield indices, {name: np.asarray(value) for name, value in judged.items()}
 
     _judge_function: Any = None
 
