@@ -521,6 +521,17 @@ class Task(Configured, keras.Model):
                 "smaller learning rate."
             )
 
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Any = None,
+        expand_nested: bool = True,
+        **options: Any,
+    ) -> None:
+        """Print the layers, those of the network among them, as `keras.Model.summary` does."""
+        super().summary(line_length, positions, print_fn, expand_nested, **options)
+
     # === Presets ===
 
     @classmethod

@@ -260,13 +260,14 @@ def check_no_rows(name: str, folder: Path) -> None:
 
 
 def check_summary(name: str, folder: Path) -> None:
-    """It shows the network and how many weights there are."""
+    """It shows the network, the shapes in it, and how many weights there are."""
     model, _ = new(name)
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=120)
     text = "\n".join(lines)
     assert f"network ({type(model.network).__name__})" in text
     assert f"Total params: {model.count_params():,}" in text
+    assert sum("(None, " in line for line in lines[0].splitlines()) > 3
 
 
 CHECKS: dict[str, Callable[[str, Path], None]] = {
