@@ -239,6 +239,8 @@ class MemoryModel(Task):
         if isinstance(x, tf.data.Dataset):
             x, y = self._gathered(x, argument)
         inputs = self._checked_inputs(x, argument)
+        if not len(inputs):
+            raise ValueError(f"`{argument}` must hold at least one sequence. Received none.")
         allowed = None
         if isinstance(x, MemoryExamples):
             y, allowed = x.targets, x.allowed
@@ -428,10 +430,10 @@ class MemoryModel(Task):
     ) -> np.ndarray:
         batch_size = self._answer_batch_size(batch_size)
         lengths = np.full(len(inputs), inputs.shape[1])
-        parts = [
-            self._scores_function(tf.constant(inputs[indices])).numpy()
-            for indices in batches_of(lengths, batch_size, self.answer_steps, verbose=verbose)
-        ]
+        batches = batches_of(lengths, batch_size, self.answer_steps, verbose=verbose)
+        if not len(inputs):
+            batches = iter([np.zeros(0, int)])
+        parts = [self._scores_function(tf.constant(inputs[indices])).numpy() for indices in batches]
         scores = np.concatenate(parts)
         self.check_answers(scores)
         return scores
@@ -569,9 +571,9 @@ class MemoryModel(Task):
             good = inputs.ndim == 3 and inputs.dtype.kind in "fiu"
             good = good and inputs.shape[2] == self.input_size
             wanted = f"numbers (count, time, {self.input_size})"
-        if not good or not inputs.shape[0] or not inputs.shape[1]:
+        if not good or not inputs.shape[1]:
             raise ValueError(
-                f"`{argument}` must be {wanted}, at least one sequence of at least one step. "
+                f"`{argument}` must be {wanted}, of at least one step. "
                 f"Received: {inputs.dtype} {inputs.shape}"
             )
         if self.reads_symbols:

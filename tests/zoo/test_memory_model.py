@@ -52,6 +52,16 @@ def test_one_sequence_alone_has_the_answer_that_it_has_in_a_batch(kind, rng):
     np.testing.assert_allclose(model.predict(examples, batch_size=5), together, atol=1e-5)
 
 
+def test_no_sequences_have_no_answers():
+    for kind, shape in (("number", (0, 1)), ("label", (0,)), ("symbols", (0, 4))):
+        inputs = EXAMPLES[kind].inputs[:0, :4]
+        assert make(kind).predict(inputs).shape == shape
+        with pytest.raises(
+            ValueError, match=r"`x` must hold at least one sequence\. Received none"
+        ):
+            make(kind).evaluate(inputs, EXAMPLES[kind].targets[:0])
+
+
 @pytest.mark.parametrize("kind", ["label", "symbols"])
 def test_probabilities_belong_to_the_answers(kind, rng):
     model, examples = make(kind), EXAMPLES[kind]
@@ -347,7 +357,7 @@ def test_names_for_numbers_are_refused():
     [
         ("number", np.zeros((2, 9)), r"numbers \(count, time, 2\).*Received: float64 \(2, 9\)"),
         ("number", np.zeros((2, 9, 3)), r"numbers \(count, time, 2\)"),
-        ("number", np.zeros((0, 9, 2)), "at least one sequence"),
+        ("number", np.zeros((2, 0, 2)), "at least one step"),
         ("number", np.full((2, 9, 2), np.inf), "finite numbers"),
         ("number", np.full((2, 9, 2), np.nan), "padded=False"),
         ("label", np.zeros((2, 9), int) + 8, "below 8. Received values from 8 to 8"),
