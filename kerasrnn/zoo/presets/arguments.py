@@ -115,7 +115,9 @@ def check_overrides(
         terms = option.kind is list
         if terms:
             given = list(value) if isinstance(value, Iterable) else [] if value is None else [value]
-            same = list(old or []) == given
+            words = all(isinstance(term, str) for term in given)
+            # In whatever order: those of the preset are taken.
+            same = words and len(given) == len(old or []) and set(given) == set(old or [])
         else:
             same = not (isinstance(old, str) or name in _FORMS) or old == value
         if not same:
