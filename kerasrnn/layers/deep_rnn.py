@@ -180,6 +180,41 @@ class DeepRNN(LayerOfLayers):
                 x = self.dropout_layers[level](x, training=training)
         return (x, *states) if self.return_state else x
 
+    def step(self, inputs, states):
+        """One time step without a loop, as when a sequence is made while it is read.
+
+        Dropout is off. A layer that reads in both directions has no such step.
+
+        Args:
+            inputs: tensor `(batch, input_dim)`.
+            states: the states of all layers, in the order in which `call` takes them.
+
+        Returns:
+            The top layer's output, `(batch, units)`, and the list of new states.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from kerasrnn.layers import DeepRNN
+        >>> layer = DeepRNN("lstm", units=4, depth=2)
+        >>> x = np.ones((2, 5, 3), "float32")
+        >>> output = layer(x)
+        >>> states = layer.get_initial_state(batch_size=2)
+        >>> for t in range(5):
+        ...     last, states = layer.step(x[:, t], states)
+        >>> bool(np.allclose(last, output[:, -1], atol=1e-6))
+        True
+        """
+        if self.bidirectional:
+            raise ValueError(
+                "`step` needs a layer that reads forward. Received: bidirectional=True"
+            )
+        x, new_states, each = inputs, [], self.states_per_layer
+        for level, layer in enumerate(self.recurrent_layers):
+            x, after = layer.cell(x, list(states[level * each : (level + 1) * each]))
+            new_states += after
+        return x, new_states
+
     def reset_state(self):
         """Set the states that stateful layers keep to zeros."""
         for layer in self.recurrent_layers:

@@ -213,7 +213,7 @@ class SummaryDecoder(SequenceDecoder):
 
     def advance(self, y, states, memory):
         c = memory["summary"]
-        hidden, states = _step(self.rnn, ops.concatenate([y, c], axis=-1), states)
+        hidden, states = self.rnn.step(ops.concatenate([y, c], axis=-1), states)
         return hidden, c, None, states
 
 
@@ -296,7 +296,7 @@ class AdditiveDecoder(SequenceDecoder):
         upper: list[Any] = []
         if self.rnn is not None:
             x = ops.concatenate([hidden, c], axis=-1)
-            hidden, upper = _step(self.rnn, x, states[split:])
+            hidden, upper = self.rnn.step(x, states[split:])
         return hidden, c, alphas, [*lowest, *upper]
 
 
@@ -338,7 +338,7 @@ class MultiplicativeDecoder(SequenceDecoder):
         return hidden, *self._look(hidden, memory)
 
     def advance(self, y, states, memory):
-        hidden, states = _step(self.rnn, y, states)
+        hidden, states = self.rnn.step(y, states)
         return hidden, *self._look(hidden, memory), states
 
 
@@ -347,13 +347,3 @@ DECODERS: dict[str, type[SequenceDecoder]] = {
     "additive": AdditiveDecoder,
     "multiplicative": MultiplicativeDecoder,
 }
-
-
-def _step(rnn: DeepRNN, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-    """One time step of a deep layer, without its loop: the cells one upon the other."""
-    new_states: list[Any] = []
-    each = rnn.states_per_layer
-    for level, layer in enumerate(rnn.recurrent_layers):
-        x, states_of_layer = layer.cell(x, states[level * each : (level + 1) * each])
-        new_states += states_of_layer
-    return x, new_states

@@ -240,14 +240,8 @@ class LanguageNetwork(Configured, keras.Model):
         Returns:
             Float32 scores `(batch, size)`, and the list of new states.
         """
-        x = self.embedding(ids)  # (batch, dimension)
-        remaining, new_states = list(states), []
-        count = self.rnn.states_per_layer
-        for layer in self.rnn.recurrent_layers:
-            x, layer_states = layer.cell(x, remaining[:count])  # (batch, units)
-            remaining = remaining[count:]
-            new_states.extend(layer_states)
-        return self.scores(x), new_states
+        hidden, new_states = self.rnn.step(self.embedding(ids), states)  # (batch, units)
+        return self.scores(hidden), new_states
 
     def scores(self, hidden: Any) -> Any:
         """Float32 scores `(…, size)` from the last layer's output `(…, units)`."""

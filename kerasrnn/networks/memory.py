@@ -251,20 +251,15 @@ class MemoryNetwork(Network):
 
         Args:
             inputs: numbers `(batch, input_size)` or symbols `(batch,)`, none of them padding.
-            states: the states of all layers, each `(batch, units)`, as `initial_states` has them.
+            states: those of all layers, each `(batch, units)`, as `get_initial_state` has them.
 
         Returns:
             The scores after this step `(batch, output_size)`, and the new states.
         """
-        below, new_states = self.get_layer("features")(inputs), []
-        for layer in self.rnn.recurrent_layers:
-            number = self.rnn.states_per_layer
-            below, after = layer.cell(below, states[:number])
-            states = states[number:]
-            new_states += after
-        return self.get_layer("scores")(below), new_states
+        hidden, new_states = self.rnn.step(self.get_layer("features")(inputs), states)
+        return self.get_layer("scores")(hidden), new_states
 
-    def initial_states(self, batch_size: int) -> list[Any]:
+    def get_initial_state(self, batch_size: int) -> list[Any]:
         """The states before the first step, zeros.
 
         Args:

@@ -300,7 +300,7 @@ class MusicNetwork(Network):
     Call arguments:
         inputs: a dict of `rolls`, `(batch, time, keys)`, 0 or 1; `targets`, the chords to score at
             each time, shaped as `rolls`; `mask`, booleans `(batch, time)`, false for padding; and
-            `states`, a list as `initial_states` gives it.
+            `states`, a list as `get_initial_state` gives it.
 
     Returns:
         A dict of `scores`, float32 `(batch, time, keys)`; `hidden`, `(batch, time, units)`, what
@@ -312,7 +312,7 @@ class MusicNetwork(Network):
     >>> from kerasrnn.networks.music import MusicNetwork
     >>> network = MusicNetwork(outputs="nade", units=8, nade_units=4)
     >>> rolls, mask = ops.zeros((2, 5, 88)), ops.ones((2, 5), "bool")
-    >>> states = network.initial_states(2)
+    >>> states = network.get_initial_state(2)
     >>> outputs = network({"rolls": rolls, "targets": rolls, "mask": mask, "states": states})
     >>> tuple(outputs["scores"].shape)
     (2, 5, 88)
@@ -380,7 +380,7 @@ class MusicNetwork(Network):
         """The output layer, `IndependentKeys` or `NADE`."""
         return self.get_layer("head")
 
-    def initial_states(self, batch_size: Any) -> list[Any]:
+    def get_initial_state(self, batch_size: Any) -> list[Any]:
         """The states before the first frame: zeros.
 
         Args:

@@ -462,7 +462,7 @@ class MemoryModel(Task):
         if not self.settings["bidirectional"]:
             step = tf.TensorSpec((None, *spec.shape[2:]), spec.dtype)
             state = tf.TensorSpec((None, self.settings["units"]), tf.float32)
-            count = len(self.network.initial_states(1))
+            count = len(self.network.get_initial_state(1))
             specs = {f"state_{i}": state for i in range(1, count + 1)}
             signatures["step"] = Signature(self._serve_step, {name: step, **specs})
         return signatures
@@ -514,7 +514,7 @@ class MemoryModel(Task):
             units = self.settings["units"]
             states = {
                 f"state_{i}": generator.normal(0, 0.5, (3, units)).astype(np.float32)
-                for i in range(1, len(self.network.initial_states(1)) + 1)
+                for i in range(1, len(self.network.get_initial_state(1)) + 1)
             }
             requests["step"] = {name: inputs[:, 0], **states}
         inputs = inputs.copy()

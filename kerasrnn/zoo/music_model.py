@@ -102,13 +102,13 @@ class MusicModel(Task):
         self.built = True
 
         # In training, the states with which the next part of the pieces at hand begins.
-        self._carried = CarriedStates(self.network.initial_states(1))
+        self._carried = CarriedStates(self.network.get_initial_state(1))
 
         roll = tf.TensorSpec((None, None, KEYS), tf.float32)
         mask = tf.TensorSpec((None, None), tf.bool)
         states = [
             tf.TensorSpec((None, state.shape[-1]), state.dtype)
-            for state in self.network.initial_states(1)
+            for state in self.network.get_initial_state(1)
         ]
         whole, number = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         seed, temperature = tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float32)
@@ -232,7 +232,7 @@ class MusicModel(Task):
         most = batch_size * max(lengths, default=0)
         for group in batches_of(lengths, batch_size, most, verbose=verbose):
             group = group[::-1]  # the longest first
-            pieces, states = [rolls[i] for i in group], self.network.initial_states(len(group))
+            pieces, states = [rolls[i] for i in group], self.network.get_initial_state(len(group))
             for begin in range(0, lengths[group[0]] - 1, _PART):
                 part = part_of(pieces, begin, _PART)
                 rows = len(part["mask"])
@@ -367,7 +367,7 @@ class MusicModel(Task):
         batch = tf.shape(rolls)[0]
         # Random numbers of a piece's own: what stands beside it changes nothing.
         uniforms = random_numbers(seed, frames, KEYS)
-        read = self._read(rolls, mask, self.network.initial_states(batch))
+        read = self._read(rolls, mask, self.network.get_initial_state(batch))
         # A masked frame repeats the output before it: the last one is that of the prompt's end.
         hidden = read["hidden"][:, -1]  # (batch, units)
         # What is in front is dropped at the end: an array without any frame has no shape.
@@ -452,7 +452,7 @@ class MusicModel(Task):
 
     @property
     def _state_names(self) -> list[str]:
-        return [f"state_{i}" for i, _ in enumerate(self.network.initial_states(1), start=1)]
+        return [f"state_{i}" for i, _ in enumerate(self.network.get_initial_state(1), start=1)]
 
     def _serve(self, rolls: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         mask = tf.sequence_mask(lengths, tf.shape(rolls)[1])  # (batch, time)
@@ -463,7 +463,7 @@ class MusicModel(Task):
                 "rolls": rolls,
                 "targets": targets,
                 "mask": mask,
-                "states": self.network.initial_states(tf.shape(rolls)[0]),
+                "states": self.network.get_initial_state(tf.shape(rolls)[0]),
             },
             training=False,
         )
@@ -478,7 +478,7 @@ class MusicModel(Task):
     def _serve_step(
         self, frame: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor, **states: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        dtypes = [state.dtype for state in self.network.initial_states(1)]
+        dtypes = [state.dtype for state in self.network.get_initial_state(1)]
         old = [
             tf.cast(states[name], dtype)
             for name, dtype in zip(self._state_names, dtypes, strict=True)

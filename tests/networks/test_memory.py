@@ -77,7 +77,7 @@ def test_padding_and_neighbours_change_nothing(rng, kind, bidirectional):
 def test_step_by_step_gives_what_the_whole_sequence_gives(rng, kind, cell):
     network = make(kind, cell=cell, depth=2)
     inputs = sequences(rng, kind)
-    states = network.initial_states(3)
+    states = network.get_initial_state(3)
     assert len(states) == 2 * (2 if cell == "lstm" else 1)
     for t in range(3):
         scores, states = network.step(ops.convert_to_tensor(inputs[:, t]), states)

@@ -42,7 +42,7 @@ def batch(rng, lengths=(6, 3, 1), time=6) -> dict[str, np.ndarray]:
 def run(network, inputs, states=None, training=False) -> dict:
     tensors = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
     if states is None:
-        states = network.initial_states(len(inputs["mask"]))
+        states = network.get_initial_state(len(inputs["mask"]))
     outputs = network({**tensors, "states": states}, training=training)
     return keras.tree.map_structure(ops.convert_to_numpy, outputs)
 
@@ -216,7 +216,7 @@ def test_every_weight_is_trained(rng, outputs):
     inputs = {name: ops.convert_to_tensor(value) for name, value in batch(rng).items()}
 
     def loss():
-        outputs_ = network({**inputs, "states": network.initial_states(3)}, training=False)
+        outputs_ = network({**inputs, "states": network.get_initial_state(3)}, training=False)
         return ops.sum(chord_nll(outputs_["scores"], inputs["targets"]))
 
     _, gradients = value_and_gradients(loss, network.trainable_variables, [])

@@ -137,7 +137,9 @@ def test_a_training_of_some_steps_is_resumed_within_a_piece():
         model.compile("sgd", run_eagerly=True)
         options = {"batch_size": 2, "chunk": 5, "steps_per_epoch": 2, "seed": 4, "verbose": 0}
         for begin, end in spans:
-            model._carried = CarriedStates(model.network.initial_states(1))  # as in a new process
+            model._carried = CarriedStates(
+                model.network.get_initial_state(1)
+            )  # as in a new process
             model.fit(toy(), initial_epoch=begin, epochs=end, **options)
         return model.get_weights()
 

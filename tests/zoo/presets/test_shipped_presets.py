@@ -117,14 +117,7 @@ def test_labels_are_pinned(name):
 def test_scores_are_pinned(name):
     tagger = load(name)
     words = ["I", "grew", "up", "in", "France", "."]
-    ids = {
-        "words": np.array([tagger.vocabulary(words)]),
-        "characters": np.array([tagger.spell(words)]),
-    }
-    if tagger.capitals is not None:
-        ids["capitals"] = np.array([tagger.capitals(words)])
-    if tagger.pieces is not None:
-        ids["pieces"] = np.array([tagger.pieces(words)])
+    ids = {name: np.array([layer(words)]) for name, layer in tagger.features.layers.items()}
     scores = np.array(tagger.network(ids)["tags"])[0]  # (time, tags)
     np.testing.assert_allclose(scores[4, : len(SCORES[name])], SCORES[name], atol=1e-3)
 
