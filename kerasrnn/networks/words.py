@@ -65,13 +65,13 @@ def vector_initializer(dimension: int) -> keras.initializers.Initializer:
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
 class SubwordVectors(LayerOfLayers):
-    """The mean of the embeddings of a word's pieces.
+    """The mean of the embeddings of a word's subwords.
 
-    A word that was never seen has a vector too, if it is made of known pieces.
+    A word that was never seen has a vector too, if it is made of known subwords.
 
     Args:
-        size: the number of piece ids, padding (0) and unknown (1) among them.
-        dimension: the length of a piece's embedding.
+        size: the number of subword ids, padding (0) and unknown (1) among them.
+        dimension: the length of a subword's embedding.
         **kwargs: arguments of `keras.layers.Layer`.
     """
 
@@ -87,27 +87,27 @@ class SubwordVectors(LayerOfLayers):
             name="embeddings",
         )
 
-    def build(self, pieces_shape: Any) -> None:
+    def build(self, subwords_shape: Any) -> None:
         self.embeddings.build((None, None))
         self.built = True
 
-    def call(self, pieces: Any) -> Any:
+    def call(self, subwords: Any) -> Any:
         """Encode words.
 
         Args:
-            pieces: integers `(batch, time, pieces)`, 0 where a word has no more of them.
+            subwords: integers `(batch, time, subwords)`, 0 where a word has no more of them.
 
         Returns:
-            `(batch, time, dimension)`; zeros for a word without pieces.
+            `(batch, time, dimension)`; zeros for a word without subwords.
         """
-        vectors = self.embeddings(pieces)  # (batch, time, pieces, dimension)
-        present = ops.expand_dims(ops.not_equal(pieces, PADDING_ID), -1)
+        vectors = self.embeddings(subwords)  # (batch, time, subwords, dimension)
+        present = ops.expand_dims(ops.not_equal(subwords, PADDING_ID), -1)
         kept = ops.where(present, vectors, ops.zeros_like(vectors))
         count = ops.sum(ops.cast(present, vectors.dtype), axis=2)  # (batch, time, 1)
         return ops.sum(kept, axis=2) / ops.maximum(count, 1)
 
-    def compute_output_shape(self, pieces_shape: Any) -> tuple[int | None, ...]:
-        return (*pieces_shape[:2], self.dimension)
+    def compute_output_shape(self, subwords_shape: Any) -> tuple[int | None, ...]:
+        return (*subwords_shape[:2], self.dimension)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size, "dimension": self.dimension}

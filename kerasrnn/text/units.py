@@ -103,10 +103,10 @@ class TextUnits(TextLayer):
                 tf.int32,
                 default=UNKNOWN_ID,
             )
-        pieces = [bytes([i]) for i in range(256)] if level == "bytes" else known
+        strings = [bytes([i]) for i in range(256)] if level == "bytes" else known
         unknown = "[UNK]" if level == "words" else chr(_REPLACEMENT)
         with tf.init_scope():
-            self._pieces = tf.constant(["", unknown, *pieces], tf.string)  # by id
+            self._strings = tf.constant(["", unknown, *strings], tf.string)  # by id
 
     @classmethod
     def from_texts(
@@ -231,7 +231,7 @@ class TextUnits(TextLayer):
         raw = tf.io.decode_raw(parts.flat_values, tf.uint8, fixed_length=None)  # (bytes, 1)
         return parts.with_flat_values(tf.cast(tf.reshape(raw, [-1]), tf.int32) + FIRST_ID)
 
-    def pieces(self, ids: Any) -> tf.Tensor | tf.RaggedTensor:
+    def strings(self, ids: Any) -> tf.Tensor | tf.RaggedTensor:
         """Each unit as a string of its own.
 
         Args:
@@ -241,8 +241,8 @@ class TextUnits(TextLayer):
             Strings of the same shape; the empty string for the boundary.
         """
         if isinstance(ids, tf.RaggedTensor):
-            return ids.with_flat_values(tf.gather(self._pieces, ids.flat_values))
-        return tf.gather(self._pieces, ids)
+            return ids.with_flat_values(tf.gather(self._strings, ids.flat_values))
+        return tf.gather(self._strings, ids)
 
     def join(self, ids: Any, after: Any = None) -> tf.Tensor:
         """The texts of ids.
@@ -265,9 +265,9 @@ class TextUnits(TextLayer):
         ids = ids if isinstance(ids, tf.Tensor | tf.RaggedTensor) else tf.convert_to_tensor(ids)
         if isinstance(ids, tf.RaggedTensor):
             ids = ids.to_tensor()  # padded with the boundary
-        pieces = self.pieces(ids)  # (batch, time)
+        strings = self.strings(ids)  # (batch, time)
         if self.level != "words":
-            texts = tf.strings.reduce_join(pieces, axis=1)
+            texts = tf.strings.reduce_join(strings, axis=1)
             if self.level == "bytes":
                 # A text may stop within a character.
                 texts = tf.strings.unicode_transcode(
@@ -276,30 +276,30 @@ class TextUnits(TextLayer):
             return texts
         # The last character of what stands before decides.
         before = (
-            tf.fill([tf.shape(pieces)[0]], "")
+            tf.fill([tf.shape(strings)[0]], "")
             if after is None
             # A space in front, for the empty string has no last character.
             else tf.strings.substr(tf.strings.join([" ", after]), -1, 1, unit="UTF8_CHAR")
         )
-        previous = tf.concat([before[:, None], pieces[:, :-1]], axis=1)
-        return tf.strings.reduce_join(self.spaced(previous, pieces), axis=1)
+        previous = tf.concat([before[:, None], strings[:, :-1]], axis=1)
+        return tf.strings.reduce_join(self.spaced(previous, strings), axis=1)
 
-    def spaced(self, previous: tf.Tensor, pieces: tf.Tensor) -> tf.Tensor:
-        """Pieces with the space that belongs before them.
+    def spaced(self, previous: tf.Tensor, strings: tf.Tensor) -> tf.Tensor:
+        """Strings of units with the space that belongs before them.
 
         Args:
-            previous: strings of any shape, the piece before each; the empty string for none.
-            pieces: strings of the same shape.
+            previous: strings of any shape, the one before each; the empty string for none.
+            strings: of the same shape.
 
         Returns:
             Strings of the same shape.
         """
         if self.level != "words":
-            return pieces
+            return strings
         close = tf.strings.regex_full_match(
-            pieces, rf"(?:{_NO_SPACE_BEFORE})|"
+            strings, rf"(?:{_NO_SPACE_BEFORE})|"
         ) | tf.strings.regex_full_match(previous, rf"(?:{_NO_SPACE_BEHIND})|")
-        return tf.strings.join([tf.where(close, "", " "), pieces])
+        return tf.strings.join([tf.where(close, "", " "), strings])
 
     # === Config ===
 

@@ -364,7 +364,7 @@ class LanguageModel(Task):
         elif context is None:
             total = self._loss_in_one_go(_in_a_row(examples))
         else:
-            total = self._loss_in_pieces(_in_a_row(examples), context, batch_size)
+            total = self._loss_in_parts(_in_a_row(examples), context, batch_size)
         loss = total / count
         figures = {"loss": loss, "perplexity": _exp(loss)}
         name = {"characters": "bits_per_char", "bytes": "bits_per_byte"}.get(self.text_units.level)
@@ -400,7 +400,7 @@ class LanguageModel(Task):
             total += float(loss)
         return total
 
-    def _loss_in_pieces(self, stream: np.ndarray, context: int, batch_size: int) -> float:
+    def _loss_in_parts(self, stream: np.ndarray, context: int, batch_size: int) -> float:
         length, total = max(1024, 4 * context), 0.0
         starts = np.arange(0, len(stream) - 1, length)
         for begin in range(0, len(starts), batch_size):
@@ -507,7 +507,7 @@ class LanguageModel(Task):
         for indices in _alike(texts, batch_size, verbose):
             likely, ids = self._next_function(tf.constant([texts[i] for i in indices]), top)
             self.check_answers(likely.numpy())
-            shown = self.text_units.pieces(ids).numpy()
+            shown = self.text_units.strings(ids).numpy()
             for index, row, values in zip(indices, shown, likely.numpy(), strict=True):
                 found[index] = [
                     NextToken(token.decode("utf-8", "replace"), float(value))
@@ -688,7 +688,7 @@ class LanguageModel(Task):
         """One unit by chance: its ids, the states before it, its string and how it is shown."""
         scores, states = self.network.step(previous, states)
         ids = choose(scores, number, *settings)
-        strings = self.text_units.pieces(ids)
+        strings = self.text_units.strings(ids)
         return ids, states, strings, self.text_units.spaced(before, strings)
 
     def _sample(
@@ -745,7 +745,7 @@ class LanguageModel(Task):
         each = tf.where(mask, each, 0.0)
         total = tf.reduce_sum(each, axis=1)
         return {
-            "tokens": self.text_units.pieces(targets),
+            "tokens": self.text_units.strings(targets),
             "log_probabilities": each,
             "lengths": lengths,
             "log_probability": total,
@@ -770,7 +770,7 @@ class LanguageModel(Task):
         scores, new_states = self.network.step(first, carried)
         likely = tf.nn.log_softmax(without_unknown(scores))
         values, ranked = tf.math.top_k(likely, k=min(_CANDIDATES, self.text_units.size - 1))
-        candidates = self.text_units.pieces(ranked)
+        candidates = self.text_units.strings(ranked)
         return {
             "logits": scores,
             "next": candidates[:, 0],

@@ -17,8 +17,8 @@ def test_characters_and_bytes_come_back_as_they_were(level):
     assert [t.decode() for t in units.join(ids.to_tensor()).numpy()] == TEXTS
     counts = [len(t) if level == "characters" else len(t.encode()) for t in TEXTS]
     assert ids.row_lengths().numpy().tolist() == counts
-    pieces = units.pieces(ids).to_list()
-    assert [b"".join(row).decode() for row in pieces] == TEXTS
+    strings = units.strings(ids).to_list()
+    assert [b"".join(row).decode() for row in strings] == TEXTS
 
 
 def test_bytes_are_numbered_by_their_value():

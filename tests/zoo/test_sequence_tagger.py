@@ -119,7 +119,7 @@ def test_capitals_alone_tell_words_apart(small):
             assert [entity.text for entity in entities[0]] == ["Apple"] and not entities[1]
 
 
-def test_words_are_known_by_their_pieces(tmp_path):
+def test_words_are_known_by_their_subwords(tmp_path):
     """Names that were never seen, of a piece that was: nothing else tells them from others."""
     sentences = [sentence(f"We saw {name}|LOC") for name in ("Upton", "Weston", "Norton", "Aston")]
     sentences += [sentence(f"We saw {thing}") for thing in ("upper", "western", "northern", "asks")]
