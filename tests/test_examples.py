@@ -14,11 +14,16 @@ import pytest
 
 import kerasrnn
 
-EVERYWHERE = ("cells", "convert", "layers", "recurrence")
-PUBLIC = ("cells", "convert", "data", "embeddings", "layers", "text", "zoo")
+EVERYWHERE = ("cells", "convert", "layers", "networks", "recurrence")
+PUBLIC = ("cells", "convert", "data", "embeddings", "layers", "networks", "text", "zoo")
 
 # Examples show one backend's way to make arrays of tensors and to print them.
-WRITTEN_FOR_OTHERS = {("jax", "layers.crf"), ("torch", "layers.crf"), ("torch", "convert")}
+WRITTEN_FOR_OTHERS = {
+    ("jax", "layers.crf"),
+    ("torch", "convert"),
+    ("torch", "layers.crf"),
+    ("torch", "networks.music"),
+}
 
 # Shown in the example of what returns them, raises them or finds them.
 SHOWN_ELSEWHERE = {

@@ -2,3 +2,19 @@
 
 They know no text, no data and no backend: `keras.ops` alone.
 """
+
+from kerasrnn.networks.classifier import ClassifierNetwork
+from kerasrnn.networks.encoder_decoder import EncoderDecoderNetwork
+from kerasrnn.networks.language import LanguageNetwork
+from kerasrnn.networks.memory import MemoryNetwork
+from kerasrnn.networks.music import MusicNetwork
+from kerasrnn.networks.tagger import TaggerNetwork
+
+__all__ = [
+    "ClassifierNetwork",
+    "EncoderDecoderNetwork",
+    "LanguageNetwork",
+    "MemoryNetwork",
+    "MusicNetwork",
+    "TaggerNetwork",
+]

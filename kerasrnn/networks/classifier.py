@@ -102,7 +102,7 @@ class ClassifierNetwork(Network):
     Example:
 
     >>> import numpy as np
-    >>> from kerasrnn.networks.classifier import ClassifierNetwork
+    >>> from kerasrnn.networks import ClassifierNetwork
     >>> network = ClassifierNetwork(tokens=100, labels=3, pooling="attention", units=8)
     >>> outputs = network({"tokens": np.array([[4, 2, 7], [3, 0, 0]])})
     >>> tuple(outputs["labels"].shape), tuple(outputs["attention"].shape)

@@ -140,7 +140,7 @@ class EncoderDecoderNetwork(Network):
     Example:
 
     >>> import numpy as np
-    >>> from kerasrnn.networks.encoder_decoder import EncoderDecoderNetwork
+    >>> from kerasrnn.networks import EncoderDecoderNetwork
     >>> network = EncoderDecoderNetwork(sources=20, targets=10, units=8)
     >>> outputs = network({"source": np.array([[4, 2, 7], [3, 0, 0]]),
     ...                    "previous": np.array([[0, 5], [0, 6]])})

@@ -142,7 +142,7 @@ class LanguageNetwork(Configured, keras.Model):
     Example:
 
     >>> import numpy as np
-    >>> from kerasrnn.networks.language import LanguageNetwork
+    >>> from kerasrnn.networks import LanguageNetwork
     >>> network = LanguageNetwork(size=30, units=8, dimension=4)
     >>> scores, states = network(np.array([[4, 2, 7], [3, 0, 5]]))
     >>> tuple(scores.shape), len(states)

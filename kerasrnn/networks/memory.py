@@ -179,7 +179,7 @@ class MemoryNetwork(Network):
     Example:
 
     >>> import numpy as np
-    >>> from kerasrnn.networks.memory import MemoryNetwork
+    >>> from kerasrnn.networks import MemoryNetwork
     >>> network = MemoryNetwork("symbols", 5, "label", 3, units=8)
     >>> tuple(network(np.array([[4, 2, 0], [3, 1, 1]])).shape)
     (2, 3)

@@ -309,7 +309,7 @@ class MusicNetwork(Network):
     Example:
 
     >>> from keras import ops
-    >>> from kerasrnn.networks.music import MusicNetwork
+    >>> from kerasrnn.networks import MusicNetwork
     >>> network = MusicNetwork(outputs="nade", units=8, nade_units=4)
     >>> rolls, mask = ops.zeros((2, 5, 88)), ops.ones((2, 5), "bool")
     >>> states = network.get_initial_state(2)

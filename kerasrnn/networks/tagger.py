@@ -71,7 +71,7 @@ class TaggerNetwork(Network):
     Example:
 
     >>> import numpy as np
-    >>> from kerasrnn.networks.tagger import TaggerNetwork
+    >>> from kerasrnn.networks import TaggerNetwork
     >>> network = TaggerNetwork(words=100, tags=5, spelling="none", units=8)
     >>> tuple(network({"words": np.array([[4, 2, 7], [3, 0, 0]])})["tags"].shape)
     (2, 3, 5)
