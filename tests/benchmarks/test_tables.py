@@ -68,7 +68,7 @@ def test_the_sizes_are_those_of_the_published_models():
         config = parse_config(SCRIPT.config_class, words, name="memory", description="")
         data = SCRIPT.load_data(config)
         assert data.test.inputs.shape[1] == steps
-        model = SCRIPT.new_model(SCRIPT.with_defaults(config, data), data)
+        model = SCRIPT.make_model(SCRIPT.with_defaults(config, data), data)
         assert model.count_params() == pytest.approx(parameters, rel=0.06)
 
 

@@ -93,6 +93,7 @@ def test_the_preset_and_the_export_answer_alike(finished):
     assert units == model.count_tokens(texts)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_unbroken_one(finished, reviews, tmp_path, no_export):
     folder = tmp_path / "broken"
     with killed_after(2):

@@ -64,6 +64,7 @@ def test_the_folder_is_as_designed(finished):
     assert len(losses) == 3 and losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_preset_and_export_are_of_the_model_that_was_measured(finished, tsv):
     model = EncoderDecoder.from_preset(finished / "preset")
     metrics = json.loads((finished / "metrics.json").read_text())
@@ -99,6 +100,7 @@ def test_a_source_is_in_one_part_only(tmp_path):
     assert data.sizes() == {"train_pairs": 108, "validation_pairs": 12, "test_pairs": 0}
 
 
+@pytest.mark.slow
 def test_default_data_has_its_own_splits():
     pytest.importorskip("babel")
     config = encoder_decoder.EncoderDecoderConfig(data="builtin:dates/en")

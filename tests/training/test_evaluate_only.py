@@ -69,7 +69,7 @@ def content(task: Task, files: dict[str, Path]) -> Path:
 def test_every_preset_is_measured_on_a_file_of_ones_own(preset, flag, files, tmp_path, monkeypatch):
     task = Task.from_preset(preset)
     script = make_preset.script_of(type(task).__name__)
-    monkeypatch.setattr(script.task_class, "from_preset", lambda name: task)
+    monkeypatch.setattr(script.task_class, "from_preset", lambda name, **_: task)
     path = content(task, files)
     metrics = measured(
         MODULES[script.name], tmp_path / "out", "--preset", preset, f"--{flag}", str(path)
@@ -131,7 +131,7 @@ def loss_by_hand(model: LanguageModel, text: str) -> float:
 
 @pytest.mark.parametrize("flag", ["--test", "--validation", "--data"])
 def test_a_whole_file_is_measured(small, long_text, flag, tmp_path, monkeypatch):
-    monkeypatch.setattr(LanguageModel, "from_preset", lambda name: small)
+    monkeypatch.setattr(LanguageModel, "from_preset", lambda name, **_: small)
     path = tmp_path / "long.txt"
     path.write_text(long_text)
     metrics = measured(

@@ -59,6 +59,7 @@ def test_the_folder_is_as_designed(finished):
     assert settings["level"] == "characters" and settings["carry"] and not settings["bidirectional"]
 
 
+@pytest.mark.slow
 def test_the_last_tenth_is_held_out_and_measured(finished, verse):
     data = SCRIPT.load_data(LanguageModelConfig(data=str(verse)))
     assert data.train[0] + data.validation[0] == TEXT
@@ -72,6 +73,7 @@ def test_the_last_tenth_is_held_out_and_measured(finished, verse):
     assert model.generate(["the c"], beam_width=4) == [text]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_unbroken_one(finished, verse, tmp_path, no_export):
     folder = tmp_path / "broken"
     with killed_after(2):

@@ -91,6 +91,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, tmp_path, no_export, ca
     assert "(right: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_sequences_grow_up_to_their_length(tmp_path, monkeypatch, no_export):
     config = memory.MemoryConfig(task="copy", length=50, shortest=10)
     assert memory._stages(config, 12) == [(6, 10), (9, 20), (11, 40), (12, 50)]
@@ -180,6 +181,7 @@ def test_it_stops_when_the_latest_sequences_were_right(tmp_path, monkeypatch, no
     assert run(folder, "--resume")["epochs"] == 4
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own(tmp_path, no_export):
     examples = temporal_order(40, length=20, seed=1)
     examples[:30].save(tmp_path / "train.npz")

@@ -109,6 +109,7 @@ def test_the_export_foresees_what_the_preset_foresees(finished, rolls):
     assert served == 80
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_unbroken_one(finished, mat, tmp_path, no_export):
     folder = tmp_path / "broken"
     flags = [*SMALL, "--data", str(mat), "--epochs", "4", "--out", str(folder)]
@@ -144,6 +145,7 @@ def test_a_preset_brings_its_own_network(finished, mat, tmp_path, capsys):
 # === Data ===
 
 
+@pytest.mark.slow
 def test_json_and_independent_outputs(rolls, tmp_path, no_export):
     path = tmp_path / "pieces.json"
     path.write_text(json.dumps([[(np.nonzero(f)[0] + 21).tolist() for f in r] for r in rolls]))
@@ -159,6 +161,7 @@ def test_json_and_independent_outputs(rolls, tmp_path, no_export):
     }
 
 
+@pytest.mark.slow
 def test_midi_files_and_folders(rolls, tmp_path, no_export):
     pytest.importorskip("mido")
     (tmp_path / "pieces").mkdir()

@@ -50,7 +50,7 @@ class Poisoned(keras.callbacks.Callback):
 def trained(folder: Path, epochs: int, *others: keras.callbacks.Callback, resume: bool = False):
     keras.utils.set_random_seed(1)
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    network.compile("adam", "mse")
+    network.compile("adam", "mse", run_eagerly=True)  # a few steps are not worth a graph
     x = np.ones((8, 4), "float32")
 
     def fit(callbacks, **options):
@@ -69,10 +69,18 @@ def trained(folder: Path, epochs: int, *others: keras.callbacks.Callback, resume
     return network
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    """The folder of two good epochs."""
+    folder = tmp_path_factory.mktemp("good")
+    network = trained(folder, 2)
+    assert all(np.isfinite(weight).all() for weight in network.get_weights())
+    return folder
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("figure", ["loss", "val_loss", "weights"])
-def test_the_first_epoch_that_is_not_finite_ends_a_run(tmp_path, figure, value):
-    good = trained(tmp_path / "good", 2)
+def test_the_first_epoch_that_is_not_finite_ends_a_run(good, tmp_path, figure, value):
     what = "weights" if figure == "weights" else f"the {figure.replace('_', ' ')} is {value}"
     for resume in (False, True):  # which would diverge at the same place, and says so
         with pytest.raises(
@@ -81,14 +89,13 @@ def test_the_first_epoch_that_is_not_finite_ends_a_run(tmp_path, figure, value):
             trained(tmp_path / "bad", 9, Poisoned(2, figure, value), resume=resume)
         for name in ("best", "latest"):
             with (
-                np.load(tmp_path / "good" / "checkpoints" / f"{name}.npz") as one,
+                np.load(good / "checkpoints" / f"{name}.npz") as one,
                 np.load(tmp_path / "bad" / "checkpoints" / f"{name}.npz") as other,
             ):
                 for key in one.files:
                     if key != "state":  # in which are times
                         np.testing.assert_array_equal(one[key], other[key])
         assert len((tmp_path / "bad" / "history.csv").read_text().splitlines()) == 3
-    assert all(np.isfinite(weight).all() for weight in good.get_weights())
 
 
 def test_a_loss_that_is_large_but_finite_goes_on(tmp_path):

@@ -72,6 +72,7 @@ def test_words_that_would_break_the_file_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_tagger_learns_the_probabilities_and_not_the_data(tmp_path, conll, no_export):
     """Soft labels that say O of every word, where the data has entities."""
     sentences = toy_sentences()
@@ -93,6 +94,7 @@ def test_the_tagger_learns_the_probabilities_and_not_the_data(tmp_path, conll, n
     assert taught["recall"] == 0 and plain["recall"] > 0.5
 
 
+@pytest.mark.slow
 def test_the_classifier_learns_the_probabilities_and_not_the_data(tmp_path, no_export):
     rows = [("a moving film", "good"), ("a dull film", "bad")] * 8
     table = tmp_path / "films.tsv"

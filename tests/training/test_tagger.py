@@ -85,6 +85,7 @@ def test_history_has_a_row_for_each_epoch(finished):
     assert {"val_loss", "val_f1", "learning_rate", "seconds"} <= names
 
 
+@pytest.mark.slow
 def test_the_settings_repeat_the_run(finished, tmp_path, capsys):
     settings = tomllib.loads((finished / "config.toml").read_text())
     assert settings["training"]["units"] == 8
@@ -115,6 +116,7 @@ def test_preset_and_export_have_the_best_weights(finished):
 # === Broken off ===
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_unbroken_one(finished, conll, tmp_path, no_export):
     folder = tmp_path / "broken"
     with killed_after(1):
@@ -129,6 +131,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, conll, tmp_path, no_exp
     assert figures(folder) == figures(finished)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_whole_checkpoint(conll, tmp_path, number):
     folder = tmp_path / "run"
@@ -179,6 +182,7 @@ def test_a_preset_is_only_measured(finished, conll, tmp_path):
     assert sorted(os.listdir(folder)) == ["config.toml", "metrics.json"]
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_preset(finished, conll, tmp_path, no_export):
     folder = tmp_path / "tuned"
     flags = ["--preset", str(finished / "preset"), "--data", str(conll), "--epochs", "1"]
@@ -203,6 +207,7 @@ def test_a_preset_brings_its_own_network(finished, conll, tmp_path, capsys):
     assert "--preset brings its own network: --units" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch):
     monkeypatch.setattr(make_preset, "_SERVING_SECONDS", 0.1)
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
@@ -223,6 +228,7 @@ def test_runs_become_a_preset_with_a_card(finished, conll, tmp_path, monkeypatch
     assert answers[0] == answers[1]
 
 
+@pytest.mark.slow
 def test_figures_of_further_seeds_are_added(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(make_preset, "_SERVING_SECONDS", 0.1)
     card = dict.fromkeys(("summary", "data", "licence", "limits", "example", "command"), "words")
@@ -347,6 +353,7 @@ def test_parts_of_speech(tmp_path, capsys, no_export):
     assert "A/DET cat/NOUN sleeps/VERB" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_labels_of_sentences_become_a_second_head(tmp_path, no_export):
     block = "# intent = {}\n{}\tB-X\nnow\tO\n"
     rows = [block.format("play", "music"), block.format("book", "tables")] * 12
@@ -410,6 +417,7 @@ def test_subwords_of_a_package(conll, monkeypatch, capsys):
     assert "--subwords must be one of minilm-l6" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="the data folder is not there")
 def test_wnut17_trains(tmp_path, no_export):
     folder = tmp_path / "run"

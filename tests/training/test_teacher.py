@@ -51,6 +51,7 @@ def taught(places, task: str, data, *more: str) -> SoftLabels:
     return SoftLabels.load(out)
 
 
+@pytest.mark.slow
 def test_a_teacher_of_taggers(places, conll, tmp_path, no_export, capsys):
     soft = taught(places, "tagger", conll)
     sentences = toy_sentences()
@@ -75,6 +76,7 @@ def test_a_teacher_of_taggers(places, conll, tmp_path, no_export, capsys):
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["train"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_teacher_of_classifiers(places, tmp_path):
     table = tmp_path / "table.tsv"
     rows = [f"{' '.join(s.tokens)}\t{s.label}\n" for s in toy_sentences()]
