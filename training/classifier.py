@@ -11,26 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from kerasrnn.data import LabelledText, check_labels, load_texts
-from kerasrnn.embeddings import read_terms, read_vectors
 from kerasrnn.networks.classifier import poolings
 from kerasrnn.networks.options import NOT_NEGATIVE
-from kerasrnn.optimizers import LazyAdam
 from kerasrnn.zoo import Classification, TextClassifier
 from training import plots
 from training.attention_plot import attention_over_tokens, drawable
-from training.data import check_vectors, data_path, load_parts, naming_flags, tenth_held_out
+from training.data import data_path, load_parts, naming_flags, tenth_held_out
 from training.fitting import RunCallback
 from training.flags import (
     COUNT,
-    POSITIVE,
-    TrainingConfig,
     UsageError,
     filled,
     flag,
@@ -39,6 +34,7 @@ from training.flags import (
 from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
+from training.word_vectors import WordVectorConfig
 
 DEFAULT_DATA = "builtin:languages"
 
@@ -55,31 +51,16 @@ _BY_DATA = (
 
 @dataclass
 @with_options_of(TextClassifier, by_data=_BY_DATA)
-class ClassifierConfig(TrainingConfig):
+class ClassifierConfig(WordVectorConfig):
     """The flags of `python -m training.classifier`."""
 
     text_column: str | None = flag(None, "the column or feature of the texts: a name or a number")
     label_column: str | None = flag(None, "the column or feature of the labels")
-    embeddings: str | None = flag(
-        None,
-        "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader",
-        check=check_vectors,
-        of_new_models=True,
-    )
     vector_words: int = flag(
         10_000,
         "how many of the first words of --embeddings to know besides those of the data",
         within=NOT_NEGATIVE,
         of_new_models=True,
-    )
-    vector_deviation: float | None = flag(
-        None,
-        "standard deviation of the numbers of --embeddings; 1/√length by default",
-        within=POSITIVE,
-        of_new_models=True,
-    )
-    lazy_embeddings: bool = flag(
-        False, "change the embeddings of the words of a batch only: much faster with many words"
     )
     min_count: int | None = flag(
         None,
@@ -175,23 +156,14 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
     def new_model(
         self, config: ClassifierConfig, data: ClassifierData, options: dict[str, Any]
     ) -> TextClassifier:
-        extra: list[str] = []
         config.check()  # of the level that the data decides, too
-        if config.embeddings:
-            source = data_path(config.embeddings)
-            # Files of vectors have frequent words first; those of the training data are added.
-            extra = read_terms(source)[: config.vector_words]
-            options["token_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
+        extra, length = config.known_vectors()
+        if length:
+            options["token_dimension"] = length
         model = self.task_class.from_texts(
             data.train, min_count=filled(config.min_count), extra_tokens=extra, **options
         )
-        if config.embeddings:
-            vectors = read_vectors(source, model.vocabulary.terms).scaled()
-            matrix = vectors.matrix
-            if config.vector_deviation is not None:
-                matrix = matrix * (config.vector_deviation * matrix.shape[1] ** 0.5)
-            # Ids 0 and 1 are padding and the unknown word, which no file has.
-            model.set_word_vectors(np.pad(matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0)))
+        config.set_vectors(model)
         return model
 
     def describe(
@@ -226,7 +198,7 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             steps=-(-len(examples) // filled(config.batch_size)),
             counted=model.count_tokens([text.text for text in examples]),
             monitor="val_accuracy",
-            adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
+            adam=config.adam,
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
         )
 

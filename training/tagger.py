@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -20,18 +19,17 @@ from rich.text import Text
 
 from kerasrnn.data import TaggedSentence, check_tags, infer_scheme, load_sentences
 from kerasrnn.data.conll import in_scheme
-from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors, read_terms, read_vectors
-from kerasrnn.networks.options import NOT_NEGATIVE
-from kerasrnn.optimizers import LazyAdam
+from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
 from training import plots
-from training.data import check_vectors, data_path, load_parts, naming_flags, tenth_held_out
+from training.data import data_path, load_parts, naming_flags, tenth_held_out
 from training.fitting import RunCallback
-from training.flags import COUNT, TrainingConfig, filled, flag, with_options_of
+from training.flags import COUNT, filled, flag, with_options_of
 from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
+from training.word_vectors import WordVectorConfig
 
 DEFAULT_DATA = "builtin:entities"
 
@@ -50,36 +48,15 @@ _BY_DATA = (
 
 @dataclass
 @with_options_of(SequenceTagger, by_data=_BY_DATA)
-class TaggerConfig(TrainingConfig):
+class TaggerConfig(WordVectorConfig):
     """The flags of `python -m training.tagger`."""
 
     column: str | None = flag(None, "where the tags are: a number, or upos, xpos … for CoNLL-U")
-    embeddings: str | None = flag(
-        None,
-        "word vectors: GloVe or word2vec text, .gz too, or a package: glove-6b-50d+vader",
-        check=check_vectors,
-        of_new_models=True,
-    )
-    vector_words: int = flag(
-        20_000,
-        "how many of the first words of --embeddings to know besides those of the data",
-        within=NOT_NEGATIVE,
-        of_new_models=True,
-    )
-    vector_deviation: float | None = flag(
-        None,
-        "standard deviation of the numbers of --embeddings; 1/√length by default, 0: as read",
-        within=NOT_NEGATIVE,
-        of_new_models=True,
-    )
     subwords: str | None = flag(
         None,
         "parts of words with their vectors, so that no word is unknown: such as minilm-l6",
         choices=tuple(SUBWORD_PACKAGES),
         of_new_models=True,
-    )
-    lazy_embeddings: bool = flag(
-        False, "change the embeddings of the words of a batch only: much faster with many words"
     )
     min_count: int = flag(
         1,
@@ -182,12 +159,9 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
     def new_model(
         self, config: TaggerConfig, data: TaggerData, options: dict[str, Any]
     ) -> SequenceTagger:
-        extra: list[str] = []
-        if config.embeddings:
-            source = data_path(config.embeddings)
-            # Files of vectors have frequent words first; those of the training data are added.
-            extra = read_terms(source)[: config.vector_words]
-            options["word_dimension"] = read_vectors(source, extra[:1]).matrix.shape[1]
+        extra, length = config.known_vectors()
+        if length:
+            options["word_dimension"] = length
         if config.subwords:
             options["subwords"], table = SUBWORD_PACKAGES[config.subwords].read_subwords()
             options["subword_dimension"] = table.shape[1]
@@ -197,18 +171,9 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         tagger = self.task_class.from_sentences(
             sentences, min_count=config.min_count, extra_words=extra, **options
         )
-        if config.embeddings:
-            vectors = read_vectors(source, tagger.vocabulary.terms)
-            if config.vector_deviation != 0:
-                vectors = vectors.scaled(config.vector_deviation)
-            # Ids 0 and 1 are padding and the unknown word, which no file has.
-            tagger.set_word_vectors(
-                np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
-            )
+        config.set_vectors(tagger)
         if config.subwords:
-            vectors = Vectors(table, np.ones(len(table), bool))
-            if config.vector_deviation != 0:
-                vectors = vectors.scaled(config.vector_deviation)
+            vectors = config.widened(Vectors(table, np.ones(len(table), bool)))
             tagger.set_subword_vectors(vectors.matrix)
         return tagger
 
@@ -243,7 +208,7 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             steps=-(-len(examples) // filled(config.batch_size)),
             counted=sum(map(len, examples)),
             monitor=monitor,
-            adam=LazyAdam if config.lazy_embeddings else keras.optimizers.Adam,
+            adam=config.adam,
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
         )
 
