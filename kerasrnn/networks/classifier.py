@@ -11,7 +11,7 @@ from kerasrnn.layers import DeepRNN
 from kerasrnn.networks.options import CellName, Count, Network, Share
 from kerasrnn.networks.pooling import POOLINGS, AttentionPooling, StepPooling
 from kerasrnn.networks.spelling import Spelling, spelling_layer
-from kerasrnn.networks.words import PADDING_ID, WordDropout, vector_initializer
+from kerasrnn.networks.words import PADDING_ID, WordDropout, embedding_layer
 
 
 def poolings(pooling: str) -> tuple[str, ...]:
@@ -136,13 +136,8 @@ class ClassifierNetwork(Network):
 
         # === Layers ===
         token_drop = WordDropout(token_dropout, dtype=dtype, name="token_dropout")
-        embeddings = keras.layers.Embedding(
-            tokens,
-            token_dimension,
-            embeddings_initializer=vector_initializer(token_dimension),
-            trainable=train_tokens,
-            dtype=dtype,
-            name="token_embeddings",
+        embeddings = embedding_layer(
+            tokens, token_dimension, trainable=train_tokens, dtype=dtype, name="token_embeddings"
         )
         spell = spelling_layer(
             spelling if characters else "none",

@@ -13,7 +13,7 @@ from keras import ops
 from kerasrnn.cells import cell_by_name
 from kerasrnn.layers import BahdanauAttention, DeepRNN, LuongAttention
 from kerasrnn.networks.options import CellName, Configured, Count, Share
-from kerasrnn.networks.words import vector_initializer
+from kerasrnn.networks.words import embedding_layer
 from kerasrnn.recurrence import bind, scan
 
 
@@ -75,13 +75,7 @@ class SequenceDecoder(Configured):
         self.dimension = dimension
         self.units = units
         self.states_per_layer = 2 if cell == "lstm" else 1
-        self.embeddings = keras.layers.Embedding(
-            size,
-            dimension,
-            embeddings_initializer=vector_initializer(dimension),
-            dtype=dtype,
-            name="embeddings",
-        )
+        self.embeddings = embedding_layer(size, dimension, dtype=dtype)
         self.input_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="input_dropout")
         self.bridge = keras.layers.Dense(
             units * depth * self.states_per_layer, "tanh", dtype=dtype, name="bridge"

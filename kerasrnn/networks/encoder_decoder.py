@@ -10,7 +10,7 @@ from keras import ops
 from kerasrnn.layers import DeepRNN
 from kerasrnn.networks.decoders import DECODERS
 from kerasrnn.networks.options import CellName, Configured, Count, Network, OneOf, Share
-from kerasrnn.networks.words import vector_initializer
+from kerasrnn.networks.words import embedding_layer
 
 # The empty token: padding of a source, what stands before the first token of a target, and what
 # ends it. One id will do for the three, since none of them can be taken for another.
@@ -69,13 +69,7 @@ class SequenceEncoder(Configured):
         self.width = units * (2 if bidirectional else 1)
         # The memory of an LSTM is no output; the first of each direction's states is.
         self.states_per_direction = 2 if cell == "lstm" else 1
-        self.embeddings = keras.layers.Embedding(
-            size,
-            dimension,
-            embeddings_initializer=vector_initializer(dimension),
-            dtype=dtype,
-            name="embeddings",
-        )
+        self.embeddings = embedding_layer(size, dimension, dtype=dtype)
         self.input_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="input_dropout")
         self.rnn = DeepRNN(**self.recurrent_options, return_state=True, dtype=dtype, name="rnn")
         self.output_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="output_dropout")

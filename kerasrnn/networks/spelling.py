@@ -11,7 +11,7 @@ from kerasrnn.cells import cell_by_name
 from kerasrnn.layers import RNN, Bidirectional
 from kerasrnn.layers.parts import LayerOfLayers
 from kerasrnn.networks.options import OneOf
-from kerasrnn.networks.words import PADDING_ID, vector_initializer
+from kerasrnn.networks.words import PADDING_ID, embedding_layer
 
 Spelling = Annotated[str, OneOf(("cnn", "rnn", "none"))]
 
@@ -24,13 +24,7 @@ class _Spelling(LayerOfLayers):
         self.size = size
         self.dimension = dimension
         self.units = units
-        self.embeddings = keras.layers.Embedding(
-            size,
-            dimension,
-            embeddings_initializer=vector_initializer(dimension),
-            dtype=self.dtype_policy,
-            name="embeddings",
-        )
+        self.embeddings = embedding_layer(size, dimension, dtype=self.dtype_policy)
 
     def call(self, characters: Any, training: bool = False) -> Any:
         """Encode words.

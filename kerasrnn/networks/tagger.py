@@ -11,7 +11,7 @@ from kerasrnn.layers import DeepRNN
 from kerasrnn.networks.options import CellName, Count, Network, Share
 from kerasrnn.networks.pooling import SentencePooling
 from kerasrnn.networks.spelling import Spelling, spelling_layer
-from kerasrnn.networks.words import PADDING_ID, SubwordVectors, WordDropout, vector_initializer
+from kerasrnn.networks.words import PADDING_ID, SubwordVectors, WordDropout, embedding_layer
 
 # The length of a vector of one of five forms.
 _CAPITALS_DIMENSION = 8
@@ -107,13 +107,8 @@ class TaggerNetwork(Network):
 
         # === Layers ===
         word_drop = WordDropout(word_dropout, dtype=dtype, name="word_dropout")
-        embeddings = keras.layers.Embedding(
-            words,
-            word_dimension,
-            embeddings_initializer=vector_initializer(word_dimension),
-            trainable=train_words,
-            dtype=dtype,
-            name="word_embeddings",
+        embeddings = embedding_layer(
+            words, word_dimension, trainable=train_words, dtype=dtype, name="word_embeddings"
         )
         if subwords:
             subword_vectors = SubwordVectors(
@@ -133,12 +128,8 @@ class TaggerNetwork(Network):
             dtype=dtype,
         )
         if capitals:
-            capital_vectors = keras.layers.Embedding(
-                capitals,
-                _CAPITALS_DIMENSION,
-                embeddings_initializer=vector_initializer(_CAPITALS_DIMENSION),
-                dtype=dtype,
-                name="capital_embeddings",
+            capital_vectors = embedding_layer(
+                capitals, _CAPITALS_DIMENSION, dtype=dtype, name="capital_embeddings"
             )
         rnn = DeepRNN(**self.recurrent_options, dtype=dtype, name="rnn")
         tag_scores = keras.layers.Dense(tags, dtype="float32", name="tag_scores")

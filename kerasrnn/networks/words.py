@@ -50,17 +50,37 @@ class WordDropout(keras.layers.Layer):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
-def vector_initializer(dimension: int) -> keras.initializers.Initializer:
-    """Embeddings to begin with, as Ma and Hovy (2016), section 3.1: a deviation of 1/√dimension.
+def embedding_layer(
+    size: int,
+    dimension: int,
+    *,
+    trainable: bool = True,
+    dtype: Any = None,
+    name: str = "embeddings",
+) -> keras.layers.Embedding:
+    """A table of vectors that begin with a length of about 1.
+
+    They are drawn evenly, with a deviation of 1/√dimension, as by Ma and Hovy (2016), section 3.1.
 
     Args:
+        size: the number of ids.
         dimension: the length of a vector.
+        trainable: whether they are trained.
+        dtype: a precision policy.
+        name: the layer's name.
 
     Returns:
-        A uniform distribution whose vectors have a length of about 1.
+        The layer.
     """
     bound = (3 / dimension) ** 0.5
-    return keras.initializers.RandomUniform(-bound, bound)
+    return keras.layers.Embedding(
+        size,
+        dimension,
+        embeddings_initializer=keras.initializers.RandomUniform(-bound, bound),
+        trainable=trainable,
+        dtype=dtype,
+        name=name,
+    )
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -79,13 +99,7 @@ class SubwordVectors(LayerOfLayers):
         super().__init__(**kwargs)
         self.size = size
         self.dimension = dimension
-        self.embeddings = keras.layers.Embedding(
-            size,
-            dimension,
-            embeddings_initializer=vector_initializer(dimension),
-            dtype=self.dtype_policy,
-            name="embeddings",
-        )
+        self.embeddings = embedding_layer(size, dimension, dtype=self.dtype_policy)
 
     def build(self, subwords_shape: Any) -> None:
         self.embeddings.build((None, None))

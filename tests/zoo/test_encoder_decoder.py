@@ -1,9 +1,6 @@
 """The encoder-decoder as a user meets it: training, answers, figures, odd input, export."""
 
-import collections
 import itertools
-import math
-import sys
 
 import keras
 import numpy as np
@@ -13,7 +10,6 @@ import tensorflow as tf
 from kerasrnn.data import TextPair
 from kerasrnn.zoo import Candidate, EncoderDecoder
 from kerasrnn.zoo.batches import ExampleBatches
-from kerasrnn.zoo.scores import pair_scores
 
 WORDS = {"one": "1", "two": "2", "three": "3", "four": "4"}
 SMALL = {"units": 8, "source_dimension": 6, "target_dimension": 4}
@@ -214,47 +210,7 @@ def test_small_letters(toy, untraced):
     assert model.predict(["TWO One"]) == model.predict(["two one"])
 
 
-# === Figures ===
-
-
-def corpus_bleu(references: list[str], answers: list[str], split) -> float:
-    """BLEU from the paper, for a corpus with all n-grams up to 4."""
-    logs = 0.0
-    for n in range(1, 5):
-        right = total = 0
-        for reference, answer in zip(references, answers, strict=True):
-
-            def grams(text, n=n):
-                tokens = split(text)
-                return collections.Counter(zip(*(tokens[i:] for i in range(n)), strict=False))
-
-            found = grams(answer)
-            right += sum((found & grams(reference)).values())
-            total += sum(found.values())
-        logs += math.log(right / total) / 4
-    length = sum(len(split(text)) for text in answers)
-    wanted = sum(len(split(text)) for text in references)
-    return 100 * math.exp(min(0.0, 1 - wanted / length)) * math.exp(logs)
-
-
-def test_bleu_is_that_of_the_paper():
-    pytest.importorskip("sacrebleu")
-    references = ["the cat sat on the mat today", "a dog ran far away"]
-    answers = ["the cat sat on a mat", "a dog ran far away"]
-    scores = pair_scores(references, answers)
-    assert scores["exact_match"] == 0.5
-    assert scores["bleu"] == pytest.approx(corpus_bleu(references, answers, str.split))
-    dates, written = ["2020-03-04", "1999-12-31"], ["2020-03-05", "1999-12-31"]
-    assert pair_scores(dates, written)["bleu"] == pytest.approx(corpus_bleu(dates, written, list))
-    # References without longer n-grams are not to blame for that; answers without them are.
-    assert pair_scores(["12", "345"], ["12", "345"])["bleu"] == pytest.approx(100)
-    assert pair_scores(references, [".", "."])["bleu"] == 0.0
-
-
-def test_without_sacrebleu_a_warning_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sacrebleu", None)
-    with pytest.warns(UserWarning, match=r"sacrebleu. Install it with pip install 'kerasrnn\[tra"):
-        assert pair_scores(["a"], ["a"]) == {"exact_match": 1.0}
+# === Batches ===
 
 
 def test_batches_mix_what_has_a_target_with_what_has_none(rng):
