@@ -28,6 +28,7 @@ def code() -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_the_python_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "people.conll").write_text(blocks("conll")[0], encoding="utf-8")

@@ -442,6 +442,7 @@ class CountingPeer:
         return self.last
 
 
+@pytest.mark.slow
 def test_a_session_prepares_measures_and_releases(tmp_path):
     peer = CountingPeer()
     session = worker.Session(peer)

@@ -21,6 +21,7 @@ def test_the_flags_are_those_of_the_script():
         assert None not in (config.units, config.epochs, config.chunk, config.dropout)
 
 
+@pytest.mark.slow
 def test_figures_are_added_once(tmp_path, monkeypatch, capsys):
     io = pytest.importorskip("scipy.io")
     from kerasrnn.data import parse_counterpoint

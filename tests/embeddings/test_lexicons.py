@@ -75,6 +75,7 @@ def test_a_missing_package_says_what_to_install(name, monkeypatch):
         ("census-names", 91910, "smith", (0, 0, np.log1p(10060))),
     ],
 )
+@pytest.mark.slow
 def test_the_real_one(name, size, term, numbers):
     if importlib.util.find_spec(VECTOR_PACKAGES[name].module) is None:
         pytest.skip(f"{VECTOR_PACKAGES[name].distribution} is not installed")

@@ -70,6 +70,7 @@ def test_bidirectional(name, sequences, mask, rng):
 
 
 @pytest.mark.parametrize("name", SHARED)
+@pytest.mark.slow
 def test_a_network_trains_alike(name, rng):
     """Ten optimiser steps from the same weights end at the same weights."""
     oracle = CELLS[name]

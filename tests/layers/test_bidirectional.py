@@ -192,6 +192,7 @@ def test_states_of_two_kinds_of_layers(names, merge_mode, rng):
         layer(x, initial_state=[*states, states[0]])
 
 
+@pytest.mark.slow
 def test_layers_are_not_taken_for_others_that_were_at_their_address_while_a_model_is_loaded():
     gc.collect()
     gc.freeze()  # so that collecting is fast

@@ -132,6 +132,7 @@ def enumerate_batch(crf, logits, mask, constrained):
     [{}, {"use_boundaries": False}, {**CONSTRAINTS}, {"use_boundaries": False, **CONSTRAINTS}],
     ids=["free", "no boundaries", "constrained", "constrained, no boundaries"],
 )
+@pytest.mark.slow
 def test_all_answers_are_those_of_enumeration(rng, arguments, mode):
     if mode in ("graph", "xla") and arguments.get("use_boundaries") is False:
         pytest.skip("weights that are left out are no matter of how the rest is compiled")

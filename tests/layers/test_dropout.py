@@ -129,6 +129,7 @@ def test_a_seed_repeats_the_masks_and_calls_differ(name, rng):
 
 
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_calls_of_a_compiled_model_differ(name, rng):
     """The mask is drawn anew at each call, not frozen into the traced graph."""
     inputs = keras.Input((TIME, INPUT))

@@ -181,6 +181,7 @@ SEGMENTED = {
 @pytest.mark.parametrize("what", ["layer", "layer before it is built", "kernel"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", SEGMENTED)
+@pytest.mark.slow
 def test_segments_of_a_frozen_layer(name, mode, what, rng):
     """The plain way and the one in segments have the same gradients, frozen or not."""
     plain, cut = SEGMENTED[name](), SEGMENTED[name](segment_length=2)

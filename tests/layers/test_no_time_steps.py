@@ -106,6 +106,7 @@ def test_attention_to_nothing(attention, rng):
 @pytest.mark.parametrize(
     "name", ["lstm", "segments", "no derivative", "own cell", "both", "stacked"]
 )
+@pytest.mark.slow
 def test_gradients_where_only_the_graph_knows_the_length(name, masked, mode, rng):
     """What nothing was read with has no gradient, and the same graph reads what has steps."""
     if mode == "xla" and name in ("no derivative", "own cell", "stacked"):

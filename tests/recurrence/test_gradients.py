@@ -326,6 +326,7 @@ def test_frozen_weights_let_the_gradient_through(name, rng, float64):
 
 @pytest.mark.parametrize("mode", ["jit"] if BACKEND == "jax" else ["eager", *COMPILED[:1]])
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_second_order_is_right_or_refused(name, mode, rng, float64):
     """The gradient of a gradient penalty: the right numbers, or an error that says it cannot."""
     if mode == "graph" and name != "lstm":

@@ -474,6 +474,7 @@ export.export_signatures(
 """
 
 
+@pytest.mark.slow
 def test_killed_export_leaves_no_version(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     process = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)

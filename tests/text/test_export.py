@@ -90,6 +90,7 @@ def test_a_graph_session_runs_the_tables_initialisers(exported):
         np.testing.assert_array_equal(outputs[name], value)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_this_package_gets_the_same(exported, tmp_path):
     path, expected = exported
     script = f"""

@@ -41,6 +41,7 @@ def finished(tsv, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_folder_is_as_designed(finished):
     for name in (
         "config.toml",

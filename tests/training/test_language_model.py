@@ -35,6 +35,7 @@ def finished(verse, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_folder_is_as_designed(finished):
     for name in (
         "config.toml",

@@ -51,6 +51,7 @@ def column(folder: Path, name: str) -> list[float]:
 # === What a run leaves ===
 
 
+@pytest.mark.slow
 def test_the_folder_is_as_designed(finished):
     for name in (
         "config.toml",

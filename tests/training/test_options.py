@@ -52,6 +52,7 @@ class LoudScript(TaggerScript):
     task_class = LoudTagger
 
 
+@pytest.mark.slow
 def test_an_option_needs_no_other_edit(conll, tmp_path, no_export, capsys):
     script, run = LoudScript(), tmp_path / "run"
     with pytest.raises(SystemExit):

@@ -42,6 +42,7 @@ def column(folder: Path, name: str) -> list[float]:
 # === What a run leaves ===
 
 
+@pytest.mark.slow
 def test_the_folder_is_as_designed(finished):
     for name in (
         "config.toml",
@@ -102,6 +103,7 @@ def test_the_settings_repeat_the_run(finished, tmp_path, capsys):
     assert "\x1b[" not in output  # no colours where there is no terminal
 
 
+@pytest.mark.slow
 def test_preset_and_export_have_the_best_weights(finished):
     model = SequenceTagger.from_preset(finished / "preset")
     with np.load(finished / "checkpoints" / "best.npz") as best:
@@ -161,6 +163,7 @@ def test_a_signal_leaves_a_whole_checkpoint(conll, tmp_path, number):
 # === Presets ===
 
 
+@pytest.mark.slow
 def test_a_preset_is_only_measured(finished, conll, tmp_path):
     folder = tmp_path / "measured"
     tagger.main(
@@ -328,6 +331,7 @@ def test_the_embedded_corpus_has_its_own_splits():
     assert min(len(data.train), len(data.validation), len(data.test)) > 50
 
 
+@pytest.mark.slow
 def test_parts_of_speech(tmp_path, capsys, no_export):
     rows = [("1", "A", "DET"), ("2", "cat", "NOUN"), ("3", "sleeps", "VERB")]
     block = "".join(f"{i}\t{w}\t{w}\t{t}" + "\t_" * 6 + "\n" for i, w, t in rows)

@@ -36,6 +36,7 @@ CASES = [(name, {}) for name in TASKS] + [
 
 
 @pytest.mark.parametrize(("name", "more"), CASES)
+@pytest.mark.slow
 def test_a_restored_training_sees_the_order_of_an_unbroken_one(name, more, tmp_path):
     unbroken, fit = new(name)
     fit(epochs=3, seed=2, **more)

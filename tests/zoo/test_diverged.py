@@ -81,6 +81,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_a_model_of_nan_answers_nothing(case, tmp_path):
     make, methods = CASES[case]
     model = make()
@@ -133,6 +134,7 @@ def test_weights_that_are_finite_and_far_too_large(tmp_path):
 
 
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.slow
 def test_a_diverged_model_can_be_measured(name):
     """Training measures it after an epoch, to see from the loss that it has diverged."""
     model, fit = tiny(name)

@@ -98,6 +98,7 @@ def test_a_preset_s_flags_are_checked(tmp_path):
             zoo.MemoryModel.from_preset(tmp_path / "preset")
 
 
+@pytest.mark.slow
 def test_a_loaded_copy_trains_around_what_is_frozen():
     sentences, tags = [["In", "Paris"], ["Paris"]], [["O", "B-LOC"], ["B-LOC"]]
     task = MADE["spelling"]()

@@ -36,6 +36,7 @@ def served(model, tmp_path_factory):
     return call
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_python(model, served):
     texts = ["the cat", "", "XYZ the mat is", "t"]
     output = served("serving_default", text=texts)

@@ -416,6 +416,7 @@ def exported(tmp_path_factory):
     return model, report
 
 
+@pytest.mark.slow
 def test_the_export_answers_as_the_model_does(exported):
     model, report = exported
     assert report.verified

@@ -183,6 +183,7 @@ def test_independent_nll_follows_from_the_probabilities():
 
 
 @pytest.mark.parametrize("outputs", ["nade", "independent"])
+@pytest.mark.slow
 def test_a_piece_alone_and_among_others_is_the_same(outputs, monkeypatch):
     model = excited(outputs=outputs, depth=2)
     rolls = toy((24, 2, 9, 17))

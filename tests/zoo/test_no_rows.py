@@ -29,6 +29,7 @@ def test_every_task_is_here():
     assert set(TASKS) == {kind.__name__ for kind in kinds}
 
 
+@pytest.mark.slow
 def test_signatures_answer_a_batch_without_rows(task):
     for name, signature in task.signatures().items():
         function = tf.function(signature.function, autograph=False)

@@ -45,6 +45,7 @@ def test_fit_takes_labels_beside_tags(toy, small):
     assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_standard_callbacks_can_watch_validation_figures(toy, small, tmp_path):
     tagger = small(crf=False)
     tagger.compile(keras.optimizers.Adam(0.05))
@@ -61,6 +62,7 @@ def test_standard_callbacks_can_watch_validation_figures(toy, small, tmp_path):
     assert (tmp_path / "best.weights.h5").exists()
 
 
+@pytest.mark.slow
 def test_the_same_seeds_give_the_same_training(toy):
     weights = []
     for _ in range(2):
@@ -103,6 +105,7 @@ def test_lists_of_another_length_are_refused(small):
 _TINY = {"units": 6, "word_dimension": 6, "dropout": 0.0}
 
 
+@pytest.mark.slow
 def test_capitals_alone_tell_words_apart(small):
     """Nothing else does: words are in small letters, and there is no spelling."""
     sentences = [sentence("We saw Apple|ORG"), sentence("We saw apple")] * 4
@@ -119,6 +122,7 @@ def test_capitals_alone_tell_words_apart(small):
             assert [entity.text for entity in entities[0]] == ["Apple"] and not entities[1]
 
 
+@pytest.mark.slow
 def test_words_are_known_by_their_subwords(tmp_path):
     """Names that were never seen, of a piece that was: nothing else tells them from others."""
     sentences = [sentence(f"We saw {name}|LOC") for name in ("Upton", "Weston", "Norton", "Aston")]
@@ -155,6 +159,7 @@ def test_it_has_its_own_loss(small):
         small().compile(loss="mse")
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains(toy, small):
     tagger = small(dtype="mixed_bfloat16")
     losses = tagger.fit(toy, epochs=3, batch_size=8, verbose=0).history["loss"]
@@ -204,6 +209,7 @@ def test_the_margin_is_the_cost_of_a_miss_over_all_sequences(small, rng, crf):
     assert float(loss) == pytest.approx((everything - score(gold[0])) / time, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_margin_finds_more_entities():
     """Words that are entities less than half of the time are found with a margin alone."""
     rows = [TaggedSentence(("Rome",), (tag,)) for tag in ("O", "B-LOC", "O", "B-LOC", "O")]
@@ -280,6 +286,7 @@ def test_without_labels_there_is_nothing_to_predict(small):
         small(labels=None).predict_labels(["Hello"])
 
 
+@pytest.mark.slow
 def test_tags_without_a_scheme_come_word_by_word():
     rows = [TaggedSentence(("A", "cat"), ("DET", "NOUN"))] * 4
     tagger = SequenceTagger.from_sentences(rows, scheme="none", crf=False, **SMALL)
@@ -293,6 +300,7 @@ def test_tags_without_a_scheme_come_word_by_word():
     assert scores["types"]["NOUN"]["support"] == 4
 
 
+@pytest.mark.slow
 def test_a_constrained_field_gives_legal_tags_only(toy, small):
     tagger = small(constrained=True)
     allowed = tagger.inventory.allowed_transitions()
@@ -315,6 +323,7 @@ def test_a_constrained_field_gives_legal_tags_only(toy, small):
 
 @pytest.mark.parametrize("crf", [False, True])
 @pytest.mark.parametrize(("spelling", "capitals"), [("cnn", True), ("rnn", False)])
+@pytest.mark.slow
 def test_batch_size_and_padding_change_no_answer(toy, small, crf, spelling, capitals):
     subwords = ["ro", "##me", "##s", "os", "is"] if capitals else None
     tagger = small(crf=crf, spelling=spelling, capitals=capitals, subwords=subwords)
@@ -421,6 +430,7 @@ def test_configuration_holds_every_argument(small):
     assert copy.arguments() == tagger.arguments()
 
 
+@pytest.mark.slow
 def test_bioes_and_io_schemes():
     for scheme, tags in {"BIOES": ("S-PER", "O"), "IO": ("I-PER", "O")}.items():
         rows = [TaggedSentence(("Ada", "left"), tags)]
@@ -430,6 +440,7 @@ def test_bioes_and_io_schemes():
         assert tagger.predict([["Ada", "left"]]) == [[Entity("Ada", "PER", 0, 1)]]
 
 
+@pytest.mark.slow
 def test_a_step_is_traced_once(small, toy, monkeypatch):
     traced = []
     step = keras.Model.train_step

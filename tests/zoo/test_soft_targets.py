@@ -50,6 +50,7 @@ def test_a_tagger_has_the_cross_entropy_of_its_words(rng, toy, small):
     assert history.history["loss"][0] == pytest.approx(expected / words, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_certain_probabilities_train_as_tags_do(toy, small):
     weights = []
     for soft in (False, True):

@@ -52,6 +52,7 @@ def test_it_learns(trained):
     assert trained.predict_labels(["A joy!", "So stale"]) == ["good", "bad"]
 
 
+@pytest.mark.slow
 def test_characters_learn_too():
     model = make(level="characters", cell="gru", pooling="last")
     assert "joy" not in model.vocabulary.terms and "j" in model.vocabulary.terms
@@ -311,6 +312,7 @@ def exported(tmp_path_factory):
     return before, report, serve
 
 
+@pytest.mark.slow
 def test_the_export_answers_as_the_model_before_it_was_saved(exported):
     before, report, serve = exported
     assert report.verified

@@ -155,6 +155,7 @@ def test_words_that_are_not_utf8_are_learnt():
         ("LanguageModel", ([b"to be \xff"],)),
     ],
 )
+@pytest.mark.slow
 def test_fit_and_evaluate_read_bytes_as_predict_does(name, data):
     model, _ = tiny(name)
     cleaned = [[plain_text(text) for text in texts] for texts in data]

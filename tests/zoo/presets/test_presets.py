@@ -45,6 +45,7 @@ def edit(folder: Path, pattern: str, replacement: str) -> None:
 
 
 @pytest.mark.parametrize("loader", [SequenceTagger, Task])
+@pytest.mark.slow
 def test_round_trip(trained, tmp_path, loader):
     folder = trained.save_to_preset(tmp_path / "preset")
     loaded = loader.from_preset(folder)
@@ -388,6 +389,7 @@ def test_a_folder_beside_the_user_does_not_hide_a_preset(monkeypatch, tmp_path):
     assert (resolve_preset("ner_en_starter") / "config.toml").is_file()
 
 
+@pytest.mark.slow
 def test_presets_are_found_from_any_folder(tmp_path):
     code = "from kerasrnn.zoo import list_presets; print([p.name for p in list_presets()])"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

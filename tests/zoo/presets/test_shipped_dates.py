@@ -70,6 +70,7 @@ def test_the_same_day_and_month_is_never_mistaken(dates):
     assert dates.predict(list(texts)) == list(texts.values())
 
 
+@pytest.mark.slow
 def test_an_answer_is_a_date_of_the_calendar_or_nothing(dates):
     """Whatever is asked: some of the list by rule, and dates with a character changed."""
     rng = np.random.default_rng(3)

@@ -82,6 +82,7 @@ def test_what_integers_cannot_hold_is_named(model, tmp_path):
         saved(model, tmp_path, "int8")
 
 
+@pytest.mark.slow
 def test_a_preset_in_integers_gives_the_same_answers(toy, tmp_path):
     words = [f"word{number}" for number in range(1500)]
     keras.utils.set_random_seed(1)
