@@ -288,6 +288,15 @@ class SequenceTagger(Task):
             raise ValueError(f"`matrix` must have the shape {expected}. Received: {matrix.shape}")
         embeddings.assign(np.vstack([np.zeros(expected[1]), matrix.mean(axis=0), matrix]))
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the constructor, tags and labels in the order of their ids."""
+        labels = self.label_inventory
+        ordered = {
+            "tags": list(self.inventory.tags),
+            "labels": list(labels.tags) if labels else None,
+        }
+        return {**super().arguments(), **ordered}
+
     # === Network ===
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:

@@ -255,6 +255,10 @@ class TextClassifier(Task):
         """
         set_rows(self.network.get_layer("token_embeddings").embeddings, matrix, found)
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the constructor, labels in the order of their ids."""
+        return {**super().arguments(), "labels": list(self.inventory.tags)}
+
     # === Network ===
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:

@@ -115,9 +115,7 @@ def check_overrides(
         terms = option.kind is list
         if terms:
             given = list(value) if isinstance(value, Iterable) else [] if value is None else [value]
-            words = all(isinstance(term, str) for term in given)
-            # In whatever order: those of the preset are taken.
-            same = words and len(given) == len(old or []) and set(given) == set(old or [])
+            same = list(old or []) == given
         else:
             same = not (isinstance(old, str) or name in _FORMS) or old == value
         if not same:
