@@ -232,6 +232,7 @@ def test_negative_tags_are_left_out(rng):
 
 
 @pytest.mark.parametrize("mode", QUICK_MODES)
+@pytest.mark.slow
 def test_sentences_of_one_token_and_batches_of_none(rng, mode):
     crf = random_crf(rng)
 
@@ -450,6 +451,7 @@ def test_a_model_with_a_crf_is_saved_and_loaded(rng, tmp_path):
     assert_close(again.get_layer("crf").decode(again(tokens)), crf.decode(model(tokens)), 1e-6)
 
 
+@pytest.mark.slow
 def test_training_learns_what_a_softmax_cannot(rng):
     """Tokens say nothing; only what follows what does: 0 → 1 → 2 → 0, from a random start.
 

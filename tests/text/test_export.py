@@ -115,6 +115,7 @@ def test_a_fresh_process_without_this_package_gets_the_same(exported, tmp_path):
     assert outputs == json.loads(as_json)
 
 
+@pytest.mark.slow
 def test_batches_of_one_and_of_none(exported):
     path, expected = exported
     loaded = tf.saved_model.load(path)

@@ -54,6 +54,7 @@ def column(folder: Path, name: str) -> list[float]:
 # === What a run leaves ===
 
 
+@pytest.mark.slow
 def test_the_folder_is_as_designed(finished):
     for name in (
         *("config.toml", "metrics.json", "history.csv"),
@@ -68,6 +69,7 @@ def test_the_folder_is_as_designed(finished):
         assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_metrics_have_the_names_of_the_design(finished):
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["model"] == "TextClassifier"
@@ -79,6 +81,7 @@ def test_metrics_have_the_names_of_the_design(finished):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_the_preset_and_the_export_answer_alike(finished):
     model = TextClassifier.from_preset(finished / "preset")
     serve = tf.saved_model.load(str(finished / "savedmodel" / "1")).signatures["serving_default"]
@@ -106,6 +109,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, reviews, tmp_path, no_e
 # === Presets ===
 
 
+@pytest.mark.slow
 def test_a_preset_is_only_measured(finished, reviews, tmp_path, capsys):
     folder = tmp_path / "measured"
     flags = ["--preset", str(finished / "preset"), "--evaluate-only", "--data", str(reviews)]
@@ -117,6 +121,7 @@ def test_a_preset_is_only_measured(finished, reviews, tmp_path, capsys):
     assert "fine and moving → good" in output
 
 
+@pytest.mark.slow
 def test_a_preset_brings_its_own_network(finished, reviews, tmp_path, capsys):
     with pytest.raises(SystemExit):
         classifier.main(

@@ -89,6 +89,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, verse, tmp_path, no_exp
                 np.testing.assert_array_equal(one[name], other[name])
 
 
+@pytest.mark.slow
 def test_a_preset_is_only_measured(finished, verse, tmp_path, capsys):
     folder = tmp_path / "measured"
     preset = ["--preset", str(finished / "preset"), "--evaluate-only", "--data", str(verse)]

@@ -154,6 +154,7 @@ def test_every_task_makes_a_model_that_fits_its_data(task):
     assert script.served(request, {}) == there.sum()
 
 
+@pytest.mark.slow
 def test_it_stops_when_the_latest_sequences_were_right(tmp_path, monkeypatch, no_export):
     """The criterion is taken from `solved` of so many epochs, told here by the test."""
     monkeypatch.setattr(memory, "SOLVED_SEQUENCES", 64)  # two epochs of 32

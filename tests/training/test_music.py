@@ -73,6 +73,7 @@ def test_the_folder_is_as_designed(finished):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_midi_files_begin_as_the_pieces_do(finished, rolls):
     pytest.importorskip("mido")
     files = sorted(path.name for path in (finished / "midi").iterdir())
@@ -81,6 +82,7 @@ def test_midi_files_begin_as_the_pieces_do(finished, rolls):
     np.testing.assert_array_equal(read[:32], rolls[6][:32])
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_preset(finished, mat):
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["model"] == "MusicModel"
@@ -93,6 +95,7 @@ def test_metrics_are_those_of_the_preset(finished, mat):
     assert metrics["validation"]["nll"] == pytest.approx(min(column(finished, "val_nll")), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_export_foresees_what_the_preset_foresees(finished, rolls):
     model = MusicModel.from_preset(finished / "preset")
     loaded = tf.saved_model.load(str(finished / "savedmodel" / "1"))
@@ -124,6 +127,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(finished, mat, tmp_path, no_expor
 # === Presets ===
 
 
+@pytest.mark.slow
 def test_a_preset_is_only_measured(finished, mat, tmp_path, capsys):
     folder = tmp_path / "measured"
     preset = ["--preset", str(finished / "preset"), "--evaluate-only"]
@@ -136,6 +140,7 @@ def test_a_preset_is_only_measured(finished, mat, tmp_path, capsys):
     assert "the model goes on" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_preset_brings_its_own_network(finished, mat, tmp_path, capsys):
     flags = ["--preset", str(finished / "preset"), "--data", str(mat), "--outputs", "nade"]
     with pytest.raises(SystemExit):

@@ -69,6 +69,7 @@ def excited(model: EncoderDecoder, seed: int = 5) -> EncoderDecoder:
 # === Training ===
 
 
+@pytest.mark.slow
 def test_it_learns(trained, toy, untraced):
     scores = trained.evaluate(toy)
     assert scores["exact_match"] == 1.0
@@ -192,6 +193,7 @@ def test_without_attention_there_is_nothing_to_align(small):
         small(attention="none").align(["two"])
 
 
+@pytest.mark.slow
 def test_words_are_written_with_the_right_spaces(untraced):
     pairs = [("a", "Oui, c'est moi !"), ("b", "Non.")]
     model = EncoderDecoder.from_pairs(pairs, target_level="words", **{**SMALL, "units": 16})

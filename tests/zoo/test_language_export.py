@@ -52,6 +52,7 @@ def test_scores_are_those_of_python(model, served):
     assert served("serving_default", text=["", ""])["log_probability"].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_texts_are_those_of_python(model, served):
     prompts = ["the cat", "", "on", "the mat, the rat sat"]
     texts = [text.decode() for text in served("generate", prompt=prompts)["text"]]
@@ -60,6 +61,7 @@ def test_texts_are_those_of_python(model, served):
     assert alone == texts
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_python(model, served):
     prompts, seeds = ["the cat", "", "on"], [7, 8, 9]
     settings = {"temperature": [0.8] * 3, "top_k": [6] * 3, "top_p": [0.9] * 3}
@@ -72,6 +74,7 @@ def test_samples_are_those_of_python(model, served):
     assert short == [texts[0], "", texts[2][: len("on") + 4]]
 
 
+@pytest.mark.slow
 def test_steps_add_up_to_a_score_and_to_a_text(model, served):
     text = "the cat"
     states = {f"state_{i}": np.zeros((1, 8)) for i in range(1, 5)}
@@ -99,6 +102,7 @@ def test_steps_add_up_to_a_score_and_to_a_text(model, served):
     assert model.generate([text], temperature=0) == [text + written]
 
 
+@pytest.mark.slow
 def test_steps_of_a_batch_are_on_their_own(served):
     rng = np.random.default_rng(1)
     states = {f"state_{i}": rng.normal(size=(3, 8)) for i in range(1, 5)}

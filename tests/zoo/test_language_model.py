@@ -297,6 +297,7 @@ def test_a_training_that_is_resumed_goes_on_the_same(steps):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_it_learns_and_writes_what_it_has_learned(trained):
     assert trained.evaluate(VERSE * 2)["loss"] < 0.25
     [text] = trained.generate(["the cat"], temperature=0)

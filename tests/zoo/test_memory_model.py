@@ -199,6 +199,7 @@ def test_answers_have_weights():
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
+@pytest.mark.slow
 def test_all_forms_of_data_are_taken_alike(kind):
     model, examples = nothing_changes(kind), EXAMPLES[kind]
     plain = (examples.inputs, examples.targets)
@@ -430,6 +431,7 @@ def test_the_export_answers_as_the_model_does(exported):
     np.testing.assert_allclose(output["probabilities"], model.probabilities(examples), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_streaming_gives_what_the_whole_sequence_gives(exported):
     model, report = exported
     step = tf.saved_model.load(str(report.path)).signatures["step"]

@@ -45,6 +45,7 @@ def trained() -> MusicModel:
 # === Training ===
 
 
+@pytest.mark.slow
 def test_it_learns_and_goes_on(trained):
     assert trained.evaluate(toy())["nll"] < 0.3
     begin = toy((7,))
@@ -86,6 +87,7 @@ def test_an_untrained_model_begins_with_how_often_keys_sound(outputs):
     np.testing.assert_array_equal(after(learnt), before)
 
 
+@pytest.mark.slow
 def test_validation_figures_are_those_of_evaluate():
     model = MusicModel(**SMALL)
     history = model.fit(toy(), epochs=2, validation_data=toy((9, 14)), verbose=0, seed=1).history
@@ -94,6 +96,7 @@ def test_validation_figures_are_those_of_evaluate():
     assert history["loss"][1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_the_same_seeds_give_the_same_training():
     weights = []
     for _ in range(2):

@@ -451,6 +451,7 @@ def test_a_step_is_traced_once(small, toy, monkeypatch):
     assert len(traced) == 1
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_by_keras(trained, tmp_path):
     trained.save(tmp_path / "tagger.keras")
     loaded = keras.models.load_model(tmp_path / "tagger.keras")

@@ -26,6 +26,7 @@ def logs(scores: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.slow
 def test_a_classifier_has_the_cross_entropy(rng, smoothing):
     model = classifier(label_smoothing=smoothing)
     soft = probabilities(rng, 3, 2)

@@ -11,6 +11,8 @@ from kerasrnn.cells import CELLS
 from kerasrnn.serving import Case, Signature, export_signatures, verify_savedmodel
 from kerasrnn.zoo import SequenceTagger
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "Ada lives in New York .",
     "",
@@ -86,7 +88,6 @@ def exported(trained, tmp_path_factory):
     return report, call
 
 
-@pytest.mark.slow
 def test_a_fresh_process_gives_the_tags_of_the_model_before_it_was_saved(shelf):
     before, path = shelf
     assert len(before) == 16

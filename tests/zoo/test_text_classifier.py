@@ -99,6 +99,7 @@ def test_classes_and_texts_have_weights():
     assert losses == pytest.approx([losses[-1]] * 4, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_standard_callbacks_can_watch_validation_figures():
     model = make(pooling="max")
     model.compile(keras.optimizers.Adam(0.05))
@@ -215,6 +216,7 @@ def test_batch_size_and_padding_change_no_answer(rng, arguments):
             assert one.score == pytest.approx(many.score, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_long_text_loses_its_middle(rng):
     model = excited(rng, max_tokens=5, pooling="attention+mean")
     whole = "fine fine joy dull dull dull moving bore"
@@ -340,6 +342,7 @@ def test_the_export_answers_as_the_model_before_it_was_saved(exported):
         assert (output["attention"][row, length:] == 0).all()
 
 
+@pytest.mark.slow
 def test_a_batch_of_empty_texts_is_served(exported):
     _, _, serve = exported
     output = serve(text=tf.constant(["", " "]))

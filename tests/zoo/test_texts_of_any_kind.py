@@ -129,6 +129,7 @@ def test_memory_refuses_words_by_name():
         tiny("MemoryModel")[0].predict([[b"\xff", "\ud800"]])
 
 
+@pytest.mark.slow
 def test_words_that_are_not_utf8_are_learnt():
     """A record of data refuses them by name, as no file holds them; lists of words do not."""
     tags = ("O", "B-LOC")

@@ -168,6 +168,7 @@ def test_a_failure_leaves_the_old_preset(saved, small, monkeypatch):
     assert os.listdir(saved.parent) == ["preset"]
 
 
+@pytest.mark.slow
 def test_half_precision_on_disk(trained, tmp_path):
     full = trained.save_to_preset(tmp_path / "full")
     half = trained.save_to_preset(tmp_path / "half", weights_dtype="float16")
