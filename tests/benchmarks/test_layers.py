@@ -377,6 +377,7 @@ def peers():
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("measure", [TRAINING, INFERENCE, MASKED])
 @pytest.mark.parametrize("cell", ["simple", "gru", "lstm", "bidirectional"])
+@pytest.mark.slow
 def test_keras_computes_the_same(peers, cell, measure):
     case = Case(measure, cell, SMALL)
     ours, theirs = (peer.runner(case, "graph").results() for peer in peers.values())

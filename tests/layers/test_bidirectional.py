@@ -55,6 +55,7 @@ def test_merging_under_every_mask(name, merge_mode, rng):
 
 @pytest.mark.parametrize("mode", COMPILED)
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_compiled(name, mode, rng):
     oracle = CELLS[name]
     layer, both = make(oracle, rng, return_sequences=True)

@@ -311,6 +311,7 @@ def test_gradients_of_marginals_are_those_of_finite_differences(rng, float64):
 
 
 @pytest.mark.parametrize("mode", COMPILED)
+@pytest.mark.slow
 def test_compiled_gradients_are_the_eager_ones(rng, mode):
     crf = random_crf(rng, constrain_loss=True, allowed_starts=[1, 1, 0])
     logits, tags = random_batch(rng)
@@ -352,6 +353,7 @@ def test_huge_scores_stay_finite(rng, constrained):
 
 
 @pytest.mark.parametrize("mode", MODES[-1:])
+@pytest.mark.slow
 def test_a_long_sentence_keeps_its_digits(rng, mode):
     """2,000 tokens in float32 against float64: scores do not pile up to where digits are lost."""
     time = 2000 if BACKEND != "torch" else 300

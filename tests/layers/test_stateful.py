@@ -149,6 +149,7 @@ def test_another_batch_size_that_only_the_graph_sees(name, mode, rng):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", [name for name in ANY_LAYER if name != "stacked"])
+@pytest.mark.slow
 def test_states_of_another_number_of_rows_that_only_the_graph_sees(name, rng):
     """One sequence, and the states of several: not an answer for each of the states."""
     layer = ANY_LAYER[name](return_state=True)

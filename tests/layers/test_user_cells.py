@@ -133,6 +133,7 @@ def test_is_differentiated_automatically(mode, rng, float64):
     directional_check(value, [*weights, x], gradients, rng, tolerance=1e-9)
 
 
+@pytest.mark.slow
 def test_trains_saves_and_loads(rng, tmp_path):
     inputs = keras.Input((None, INPUT))
     model = keras.Model(inputs, layers.Bidirectional(layers.RNN(LeakyCell(UNITS)))(inputs))

@@ -180,6 +180,7 @@ def test_exact_when_compiled(name, options, mode, rng, float64):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_exact_when_batch_and_time_are_known_only_at_run_time(name, rng, float64):
     oracle, shape = CELLS[name], (2, 7)
     signature = [((None, None, INPUT), float64)] + [((None, UNITS), float64)] * oracle.states
@@ -386,6 +387,7 @@ def test_survives_saving_and_loading(name, rng, tmp_path):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_survives_an_export(name, rng, tmp_path):
     """A SavedModel loaded without the classes still has its gradient."""
     import tensorflow as tf

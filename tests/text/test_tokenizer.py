@@ -126,6 +126,7 @@ def test_a_text_is_split_the_same_in_any_batch(texts):
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=30) | st.lists(BROKEN).map(b"".join))
+@pytest.mark.slow
 def test_bytes_that_are_not_utf8_count_as_python_counts_them(data):
     text = data.decode("utf-8", "replace")
     output = as_lists(TOKENIZER(tf.constant([data])))

@@ -106,6 +106,7 @@ def test_a_model_of_nan_answers_nothing(case, tmp_path):
 @pytest.mark.parametrize(
     ("case", "layer"), [("language model", "unit_scores"), ("classifier", "label_scores")]
 )
+@pytest.mark.slow
 def test_one_number_is_enough(case, layer, value, tmp_path):
     make, methods = CASES[case]
     model = make()

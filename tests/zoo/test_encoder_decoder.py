@@ -122,6 +122,7 @@ def test_the_loss_is_the_mean_over_tokens_and_ends(toy, small):
 
 
 @pytest.mark.parametrize("kind", [("additive", "gru"), ("multiplicative", "lstm"), ("none", "gru")])
+@pytest.mark.slow
 def test_a_text_gets_the_same_answer_alone_and_in_company(small, kind):
     attention, cell = kind
     model = excited(small(attention=attention, cell=cell, source_level="words"))
@@ -175,6 +176,7 @@ def test_a_text_is_cut_off_at_its_greatest_length(small):
     assert {len(c.text) for c in model.generate(["two"], beam_size=2)[0]} == {7}
 
 
+@pytest.mark.slow
 def test_alignments_have_a_row_for_each_token_written(trained):
     alignments = trained.align(TEXTS)
     for text, alignment, answer in zip(TEXTS, alignments, trained.predict(TEXTS), strict=True):

@@ -178,6 +178,7 @@ def test_sequences_have_weights(kind):
     assert weighed == pytest.approx(few, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_answers_have_weights():
     model, examples = nothing_changes("label"), EXAMPLES["label"]
     chances = model.probabilities(examples).astype("float64")
@@ -264,6 +265,7 @@ def test_it_learns_to_add():
     assert set(history) == {"loss", "solved", "val_loss", "val_mse", "val_solved"}
 
 
+@pytest.mark.slow
 def test_xla_changes_nothing_but_the_time():
     examples = EXAMPLES["label"]
     losses = []
@@ -445,6 +447,7 @@ def test_streaming_gives_what_the_whole_sequence_gives(exported):
         states = {name: output[name] for name in states}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_serves_a_model_that_reads_from_both_ends(tmp_path, rng):
     """Labels of padded sequences, through TensorFlow's C library; there is no step to stream."""
     model, examples = make("label", bidirectional=True), EXAMPLES["label"]

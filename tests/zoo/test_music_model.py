@@ -115,6 +115,7 @@ def test_a_second_training_may_have_another_size_of_batch():
     assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains():
     model = MusicModel(**SMALL, dtype="mixed_bfloat16")
     losses = model.fit(toy(), epochs=2, verbose=0).history["loss"]

@@ -29,6 +29,7 @@ def test_it_learns(trained, toy):
     assert scores["types"]["PER"]["support"] == 32
 
 
+@pytest.mark.slow
 def test_sentences_datasets_and_lists_are_taken_alike(toy, small):
     plain = [TaggedSentence(s.tokens, s.tags) for s in toy]
     tagger = small(labels=None)
@@ -38,6 +39,7 @@ def test_sentences_datasets_and_lists_are_taken_alike(toy, small):
     assert tagger.evaluate(words, tags) == expected
 
 
+@pytest.mark.slow
 def test_fit_takes_labels_beside_tags(toy, small):
     x = [list(s.tokens) for s in toy]
     y = ([list(s.tags) for s in toy], [s.label for s in toy])
@@ -168,6 +170,7 @@ def test_mixed_precision_trains(toy, small):
 
 
 @pytest.mark.parametrize("crf", [False, True])
+@pytest.mark.slow
 def test_padding_adds_nothing_to_the_loss(toy, small, crf):
     tagger = small(crf=crf, labels=None)
     short, long = toy[1], max(toy, key=len)
@@ -362,6 +365,7 @@ def test_only_unknown_words(trained):
     assert set(tags) <= set(trained.inventory.tags)
 
 
+@pytest.mark.slow
 def test_ten_thousand_words(trained):
     words = ["Ada", "lives", "in", "New", "York", "."] * 1667
     (found,) = trained.predict([words])
@@ -370,6 +374,7 @@ def test_ten_thousand_words(trained):
     assert len(trained.predict_tags([" ".join(words)])[0]) == len(words)
 
 
+@pytest.mark.slow
 def test_training_on_ten_thousand_words(small):
     tagger = small(labels=None, crf=False)
     row = TaggedSentence(("Ada", "lives") * 5000, ("B-PER", "O") * 5000)

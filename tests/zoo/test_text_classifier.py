@@ -83,6 +83,7 @@ def test_all_forms_of_data_are_taken_alike(rng):
         model.evaluate(["a"], [2])
 
 
+@pytest.mark.slow
 def test_classes_and_texts_have_weights():
     """A class that counts nothing is as good as left out, and so is a text."""
     model = make(pooling="max", cell="simple")

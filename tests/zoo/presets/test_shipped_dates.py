@@ -53,6 +53,7 @@ def test_answers_are_pinned(dates):
     assert [candidates[0].text for candidates in found] == list(PINNED.values())
 
 
+@pytest.mark.slow
 def test_what_is_no_date_is_refused(dates):
     assert dates.predict(REFUSED) == [""] * len(REFUSED)
     assert dates.predict(REFUSED, beam_size=3) == [""] * len(REFUSED)
