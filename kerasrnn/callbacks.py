@@ -1,4 +1,4 @@
-"""Callbacks that are of use with any Keras model."""
+"""Callbacks that are of use with any Keras model on TensorFlow."""
 
 from __future__ import annotations
 

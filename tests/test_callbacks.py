@@ -9,6 +9,8 @@ from training.endings import make_console
 from training.fitting import fit_run
 from training.run_folder import RunFolder
 
+pytestmark = pytest.mark.tensorflow
+
 
 def linear(rate: float = 0.1) -> keras.Model:
     keras.utils.set_random_seed(3)

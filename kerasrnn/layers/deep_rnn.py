@@ -194,15 +194,15 @@ class DeepRNN(LayerOfLayers):
 
         Example:
 
-        >>> import numpy as np
+        >>> from keras import ops
         >>> from kerasrnn.layers import DeepRNN
         >>> layer = DeepRNN("lstm", units=4, depth=2)
-        >>> x = np.ones((2, 5, 3), "float32")
+        >>> x = ops.ones((2, 5, 3))
         >>> output = layer(x)
         >>> states = layer.get_initial_state(batch_size=2)
         >>> for t in range(5):
         ...     last, states = layer.step(x[:, t], states)
-        >>> bool(np.allclose(last, output[:, -1], atol=1e-6))
+        >>> bool(ops.all(ops.abs(last - output[:, -1]) < 1e-6))
         True
         """
         if self.bidirectional:
