@@ -27,6 +27,7 @@ def make(oracle, rng, merge_mode="concat", **options):
 
 @pytest.mark.parametrize("merge_mode", MERGES)
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_merging_under_every_mask(name, merge_mode, rng):
     oracle = CELLS[name]
     x = draw(rng, BATCH, TIME, INPUT)

@@ -120,6 +120,7 @@ def test_the_constructor_freezes_the_parts_too(name):
 
 
 @pytest.mark.parametrize("case", ["DeepRNN: all", "deep: a direction", "GRU: cell"])
+@pytest.mark.slow
 def test_fit_moves_what_learns_and_nothing_else(case, tmp_path, rng):
     _, layer = saved(case, tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

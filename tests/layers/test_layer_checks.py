@@ -27,6 +27,7 @@ def test_last_output(name):
 
 
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_sequences_and_states_backwards_with_dropout(name):
     oracle = CELLS[name]
     run_layer_checks(

@@ -136,6 +136,7 @@ def test_another_batch_size_is_refused_with_an_initial_state_too(rng):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("mode", COMPILED)
 @pytest.mark.parametrize("name", ANY_LAYER)
+@pytest.mark.slow
 def test_another_batch_size_that_only_the_graph_sees(name, mode, rng):
     if mode == "xla" and name in ("SimpleRNN", "SimplifiedGRU", "GRU", "RNN"):
         pytest.skip("these differ from the LSTM in their cell only")

@@ -193,6 +193,7 @@ def test_exact_when_batch_and_time_are_known_only_at_run_time(name, rng, float64
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 6), (2, 37)], ids=str)
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.slow
 def test_exact_for_other_lengths(name, shape, rng, float64):
     mask = rng.random(shape) < 0.6
     for options, some in (("everything backwards", mask), ("segments of root T", None)):

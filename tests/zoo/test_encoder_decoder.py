@@ -79,6 +79,7 @@ def test_it_learns(trained, toy, untraced):
     assert trained.predict(["two one", "four"], beam_size=3) == ["21", "4"]
 
 
+@pytest.mark.slow
 def test_pairs_datasets_and_lists_are_taken_alike(toy, small):
     model = small()
     expected = model.evaluate(toy)

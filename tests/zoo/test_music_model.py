@@ -228,6 +228,7 @@ def test_seeds_decide_what_is_drawn():
     np.testing.assert_array_equal(again[0], first[1])
 
 
+@pytest.mark.slow
 def test_music_out_of_silence():
     music = excited().generate(frames=4, seed=1)
     assert len(music) == 1 and music[0].shape == (4, 88)

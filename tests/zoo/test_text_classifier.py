@@ -61,6 +61,7 @@ def test_characters_learn_too():
     assert model.evaluate(TEXTS, LABELS)["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_all_forms_of_data_are_taken_alike(rng):
     model = excited(rng)
     rows = [LabelledText(text, label) for text, label in zip(TEXTS, LABELS, strict=True)]

@@ -35,6 +35,7 @@ def test_python_and_tensorflow_replace_the_same(rng):
     assert [plain_text(row).encode() for row in rows] == expected
 
 
+@pytest.mark.slow
 def test_what_is_not_utf8_counts_as_a_replacement(model):
     expected = model.predict(["a\ufffd Paris"])
     for text in (b"a\xff Paris", np.bytes_(b"a\xff Paris"), "a\ud800 Paris"):
@@ -176,6 +177,7 @@ def test_numpys_numbers_are_numbers(name, tmp_path):
     assert again.get_config()["units"] == 3
 
 
+@pytest.mark.slow
 def test_numpys_numbers_in_calls():
     model, _ = tiny("LanguageModel")
     text = ["to be"]

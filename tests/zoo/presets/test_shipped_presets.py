@@ -122,6 +122,7 @@ def test_scores_are_pinned(name):
     np.testing.assert_allclose(scores[4, : len(SCORES[name])], SCORES[name], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_card():
     (starter,) = (p for p in list_presets("SequenceTagger") if p.name == "ner_en_starter")
     metrics = json.loads((starter.path / "metrics.json").read_text())
