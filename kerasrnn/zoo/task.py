@@ -277,8 +277,8 @@ class Task(Configured, keras.Model):
             callbacks: Keras callbacks. What is measured on validation data is in the logs.
             validation_split: the share of the examples, the last of them, that is held out to
                 validate with, from 0 to 1.
-            validation_data: as `x`, or a pair `(x, y)`. After an epoch the figures of `evaluate`
-                are in its logs, with `val_` before their names.
+            validation_data: as `x`, or a pair `(x, y)`; no other tuple. After an epoch the figures
+                of `evaluate` are in its logs, with `val_` before their names.
             shuffle: whether each epoch has another order.
             class_weight: how much each class counts in the loss, by its name or number; 1 for those
                 that are not named. For models that choose among classes.
@@ -325,9 +325,13 @@ class Task(Configured, keras.Model):
             )
         validation = None
         if validation_data is not None:
-            paired = isinstance(validation_data, tuple)
-            val_x, val_y = (*validation_data, None)[:2] if paired else (validation_data, None)
-            validation = self.read(val_x, val_y, "validation_data")
+            paired = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            if len(paired) not in (1, 2):
+                raise ValueError(
+                    "`validation_data` must be as `x`, or a pair (x, y): examples have no weights "
+                    f"there, and several stand in a list. Received a tuple of {len(paired)}."
+                )
+            validation = self.read(paired[0], paired[1] if paired[1:] else None, "validation_data")
         elif validation_split:
             examples, validation = self.split(examples, validation_split)
             if not len(examples) or not len(validation):

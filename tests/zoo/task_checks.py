@@ -160,6 +160,9 @@ def check_training(name: str, folder: Path) -> None:
 
 def check_held_out_examples(name: str, folder: Path) -> None:
     _, fit = new(name)
+    data = TASKS[name].data()
+    with pytest.raises(ValueError, match=r"`validation_data` must be .* Received a tuple of 3"):
+        fit(validation_data=(data[0], data[-1], [1.0]))
     history = fit(validation_split=0.5, validation_steps=1).history
     assert len(history["loss"]) == len(history["val_loss"]) == 1
     for wrong in (-0.1, 1.0):
