@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrnn.networks.music import OUTPUTS
-from kerasrnn.zoo.presets.atomic import replacing_file
+from kerasrnn.storage.atomic import replacing_file
 from training.endings import make_console
 from training.fitting import parameters_of, set_seeds
 from training.flags import parse_config

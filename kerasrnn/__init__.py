@@ -23,6 +23,7 @@ _MODULES = (
     "optimizers",
     "recurrence",
     "serving",
+    "storage",
     "text",
     "zoo",
 )

@@ -26,6 +26,7 @@ STOREYS = [
     ("kerasrnn.callbacks", "kerasrnn.layers", "kerasrnn.optimizers"),
     ("kerasrnn.cells",),
     ("kerasrnn.recurrence",),
+    ("kerasrnn.storage",),
     ("kerasrnn._version",),
 ]
 STOREY = {name: number for number, row in enumerate(STOREYS) for name in row}

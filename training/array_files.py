@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.files import ArrayHead, read_arrays
-from kerasrnn.zoo.presets.atomic import replacing_file
+from kerasrnn.storage.atomic import replacing_file
 
 
 class ArrayFileError(DataError):

@@ -29,9 +29,9 @@ from typing import Any
 import tensorflow as tf
 import tomlkit
 
+from kerasrnn.storage.atomic import replacing_file
+from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.presets import read_config, read_index
-from kerasrnn.zoo.presets.atomic import replacing_file
-from kerasrnn.zoo.presets.weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.task import Task
 from training import zoo_readme
 from training.endings import make_console, reporting_errors

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kerasrnn.zoo.presets.atomic import replacing_file
+from kerasrnn.storage.atomic import replacing_file
 
 _BLUE, _ORANGE, _GREY = "#2a6f97", "#d1701f", "#6b7280"
 

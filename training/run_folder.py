@@ -17,7 +17,7 @@ import numpy as np
 import tomlkit
 
 from kerasrnn.callbacks import WeightAverages
-from kerasrnn.zoo.presets.atomic import replacing_file, sweep
+from kerasrnn.storage.atomic import replacing_file, sweep
 from kerasrnn.zoo.presets.loading import versions
 from training.array_files import ArrayFileError, ArrayKind, load_arrays, save_arrays
 from training.endings import Interrupted

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrnn.data.files import read_arrays
-from kerasrnn.zoo.presets.atomic import replacing_file
+from kerasrnn.storage.atomic import replacing_file
 from training.flags import UsageError
 
 # Probabilities are kept in steps of 1/255: a teacher's last per mille teaches nothing.

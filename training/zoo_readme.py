@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kerasrnn.storage.atomic import replacing_file
 from kerasrnn.zoo.presets import read_config, read_index
-from kerasrnn.zoo.presets.atomic import replacing_file
 
 ZOO = Path(__file__).resolve().parent.parent / "zoo"
 

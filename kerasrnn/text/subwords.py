@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrnn.storage.term_files import check_terms
 from kerasrnn.text.layer import TextLayer, map_to_rows, static_table
-from kerasrnn.text.term_files import check_terms
 
 PADDING_ID = 0
 UNKNOWN_ID = 1

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrnn.storage.term_files import check_least, check_terms, check_texts
 from kerasrnn.text.layer import TextLayer, as_strings, static_table
 from kerasrnn.text.plain import plain_text
-from kerasrnn.text.term_files import check_least, check_terms, check_texts
 from kerasrnn.text.tokenizer import Tokenizer
 from kerasrnn.text.vocabulary import Vocabulary
 

@@ -9,8 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrnn.storage.term_files import (
+    check_counts,
+    check_least,
+    check_terms,
+    read_terms,
+    write_terms,
+)
 from kerasrnn.text.layer import TextLayer, as_ids, as_strings, map_flat, static_table
-from kerasrnn.text.term_files import check_counts, check_least, check_terms, read_terms, write_terms
 
 PADDING_ID = 0
 UNKNOWN_ID = 1

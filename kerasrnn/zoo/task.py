@@ -15,6 +15,7 @@ from keras import ops
 
 from kerasrnn.networks.options import COUNT, SHARE, Configured, OneOf
 from kerasrnn.serving.finite import check_finite_weights
+from kerasrnn.storage.preset_folders import CONFIG_FILE, read_config, resolve_preset
 from kerasrnn.zoo.batches import (
     STEPS_PER_BATCH,
     Encoded,
@@ -28,7 +29,6 @@ from kerasrnn.zoo.batches import (
 )
 from kerasrnn.zoo.inputs import traced
 from kerasrnn.zoo.presets import loading
-from kerasrnn.zoo.presets.places import CONFIG_FILE, read_config, resolve_preset
 
 
 class Task(Configured, keras.Model):

@@ -1,6 +1,6 @@
 """Presets: where they are found, what they hold, how they are read and written."""
 
-from kerasrnn.zoo.presets.places import (
+from kerasrnn.storage.preset_folders import (
     Preset,
     list_presets,
     read_config,

@@ -16,15 +16,8 @@ import tomlkit
 from kerasrnn._version import __version__
 from kerasrnn.layers.parts import trainable_config
 from kerasrnn.serving.finite import check_finite_weights
-from kerasrnn.text.term_files import read_terms, write_terms
-from kerasrnn.zoo.presets.arguments import (
-    check_arguments,
-    check_known,
-    check_overrides,
-    vocabularies,
-)
-from kerasrnn.zoo.presets.atomic import replacing_folder, reserve
-from kerasrnn.zoo.presets.places import (
+from kerasrnn.storage.atomic import replacing_folder, reserve
+from kerasrnn.storage.preset_folders import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     keep_other_files,
@@ -32,8 +25,16 @@ from kerasrnn.zoo.presets.places import (
     preset_target,
     read_config,
 )
-from kerasrnn.zoo.presets.weight_reader import opened_weights
-from kerasrnn.zoo.presets.weights import WEIGHTS_DTYPES, copy_weights
+from kerasrnn.storage.small_weights import WEIGHTS_DTYPES, copy_weights
+from kerasrnn.storage.term_files import read_terms, write_terms
+from kerasrnn.storage.weight_file import opened_weights
+from kerasrnn.zoo.presets.arguments import (
+    check_arguments,
+    check_known,
+    check_overrides,
+    vocabularies,
+)
+from kerasrnn.zoo.presets.filling import fill, only_their_size
 
 # What HDF5 adds to a weight, with the groups in which it lies, at most.
 _HDF5_BYTES = 16_000
@@ -80,14 +81,14 @@ def load(
                 f"{where}: `depth` is {depth}, and {WEIGHTS_FILE} has {len(weights.arrays)} "
                 "weights, which are fewer than one for each layer."
             )
-        with weights.only_their_size():
+        with only_their_size(weights):
             try:
                 task = task_class(**arguments)
             except (TypeError, ValueError) as error:  # also an argument that is missing
                 if overrides or CONFIG_FILE in str(error):
                     raise
                 raise ValueError(f"{where}: {error}") from error
-        weights.load_into(task)
+        fill(task, weights)
     return task
 
 

@@ -19,10 +19,11 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrnn.storage.small_weights import copy_weights
+from kerasrnn.storage.weight_file import opened_weights
 from kerasrnn.zoo import SequenceTagger, Task
 from kerasrnn.zoo.presets.arguments import vocabularies
-from kerasrnn.zoo.presets.weight_reader import opened_weights
-from kerasrnn.zoo.presets.weights import copy_weights
+from kerasrnn.zoo.presets.filling import fill
 from tests.zoo.tiny_tasks import TASKS, tiny
 
 TABLE = "layers/tagger_network/layers/embedding/vars/0"
@@ -401,7 +402,7 @@ def test_what_would_shrink_too_much_is_saved_as_it_is(tmp_path):
     model.save_weights(tmp_path / "full.weights.h5")
     copy_weights(tmp_path / "full.weights.h5", tmp_path / "small.weights.h5", "float32")
     with opened_weights(tmp_path / "small.weights.h5") as weights:
-        weights.load_into(model)
+        fill(model, weights)
 
 
 # === Configurations ===

@@ -5,9 +5,10 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrnn.storage.small_weights import copy_weights
+from kerasrnn.storage.weight_file import opened_weights
 from kerasrnn.zoo import SequenceTagger
-from kerasrnn.zoo.presets.weight_reader import opened_weights
-from kerasrnn.zoo.presets.weights import copy_weights
+from kerasrnn.zoo.presets.filling import fill
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_each_row_of_a_table_is_within_half_a_step_of_its_own_scale(model, tmp_p
     for weight in model.weights:
         weight.assign(np.zeros(weight.shape))
     with opened_weights(path) as weights:
-        weights.load_into(model)
+        fill(model, weights)
     table, kernel, bias = model.get_weights()
     step = np.abs(before[0]).max(axis=1, keepdims=True) / 127
     assert (np.abs(table - before[0]) <= step / 2 + 1e-6).all()
@@ -71,7 +72,7 @@ def test_files_of_floats_are_read_as_they_are(model, tmp_path):
     for weight in model.weights:
         weight.assign(np.zeros(weight.shape))
     with opened_weights(path) as weights:
-        weights.load_into(model)
+        fill(model, weights)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 

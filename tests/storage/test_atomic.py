@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kerasrnn.zoo.presets import atomic
-from kerasrnn.zoo.presets.atomic import replacing_file, replacing_folder
+from kerasrnn.storage import atomic
+from kerasrnn.storage.atomic import replacing_file, replacing_folder
 
 
 def test_a_file_is_replaced(tmp_path):
@@ -122,7 +122,7 @@ def test_a_killed_writer_frees_its_file(tmp_path):
     """The lock goes with the process, however it ends."""
     code = (
         "import os, sys\n"
-        "from kerasrnn.zoo.presets.atomic import replacing_folder\n"
+        "from kerasrnn.storage.atomic import replacing_folder\n"
         "with replacing_folder(sys.argv[1]) as folder:\n"
         "    print('ready', flush=True)\n"
         "    sys.stdin.read()\n"

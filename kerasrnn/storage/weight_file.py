@@ -9,7 +9,6 @@ their shapes, and chunks are inflated here, to no more than their own size.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,10 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import h5py
-import keras
 import numpy as np
-import tensorflow as tf
-from keras.src.saving import saving_lib
 
 # In files of `int8`, the group that holds the scales of the rows of each table, by its name.
 SCALES = "row_scales"
@@ -164,89 +160,32 @@ class WeightFile:
         """The longest axis of any array: no vocabulary can have more terms."""
         return max((max(array.shape, default=1) for array in self.arrays.values()), default=0)
 
-    @contextlib.contextmanager
-    def only_their_size(self) -> Iterator[None]:
-        """Within this block, no more weights can be made than the file holds.
-
-        What asks for more is refused before it takes memory: in the line of variables, the first
-        that does not fit.
-
-        Raises:
-            ValueError: if more is asked for.
-        """
-        # Layers have a few numbers that are no weights, such as the state of dropout.
-        most = left = sum(array.elements + 16 for array in self.arrays.values()) + 1024
-
-        def made(make: Callable[..., Any], **arguments: Any) -> Any:
-            nonlocal left
-            left -= _elements(arguments.get("initial_value"))
-            if left < 0:
-                raise ValueError(
-                    f"{self.path.parent / 'config.toml'} describes a larger model than "
-                    f"{self.path.name} has weights for: it holds {most - 1024:,} numbers."
-                )
-            return make(**arguments)
-
-        with tf.variable_creator_scope(made):
-            yield
-
-    def load_into(self, model: keras.Model) -> None:
-        """Set all weights of a model.
+    def read(self, name: str, out: np.ndarray) -> np.ndarray:
+        """Read a weight, its rows multiplied by their scales where it has some.
 
         Args:
-            model: a model whose weights Keras would save under the names of this file's arrays.
+            name: the weight's name in the file.
+            out: a float or integer array of its shape, which is filled.
+
+        Returns:
+            `out`.
 
         Raises:
-            ValueError: if the file lacks a weight, has another, one of another shape or type, or
-                one that is not finite. The message names it.
+            ValueError: if it cannot be read or is not finite.
         """
-        variables = _names(model)
-        tables = {name.removeprefix(SCALES + "/") for name in self.arrays if _is_scale(name)}
-        for name in [*variables, *tables]:
-            if name not in self.arrays or name not in variables:
-                whose = "model has" if name in variables else "file has scales for"
-                raise ValueError(f"{self.path} lacks the weight {name}, which the {whose}.")
-        for name in self.arrays:
-            if not _is_scale(name) and name not in variables:
-                raise ValueError(f"{self.path} has the weight {name}, which the model lacks.")
-        for name, variable in variables.items():
-            array, shape = self.arrays[name], tuple(variable.shape)
-            if array.shape != shape:
-                raise ValueError(
-                    f"{self.path}: the weight {name} has the shape {array.shape}. "
-                    f"Expected: {shape}, for {variable.path}."
-                )
-            wanted = "iu" if np.issubdtype(_numpy_dtype(variable), np.integer) else "f"
-            if array.dtype.kind not in ("iu" if name in tables else wanted):
-                raise ValueError(
-                    f"{self.path}: the weight {name} is {array.dtype}. "
-                    f"Expected: {variable.dtype}, for {variable.path}."
-                )
+        try:
+            self.arrays[name].read(out, self._refuse(name))
             scales = self.arrays.get(f"{SCALES}/{name}")
-            if scales is not None and (scales.shape != shape[:1] or scales.dtype.kind != "f"):
-                raise ValueError(
-                    f"{self.path}: the scales of {name} must be floats, one for each of its "
-                    f"{shape[0]} rows. Received: {scales.dtype} {scales.shape}."
-                )
-        for name, variable in variables.items():
-            try:
-                values = self._values(name, variable)
-            except (OSError, RuntimeError) as error:
-                self._refuse(name)(f"cannot be read: {error}")
-            variable.assign(values)
-
-    def _values(self, name: str, variable: keras.Variable) -> np.ndarray:
-        values = np.empty(variable.shape, _numpy_dtype(variable))
-        self.arrays[name].read(values, self._refuse(name))
-        scales = self.arrays.get(f"{SCALES}/{name}")
-        if scales is not None:
-            factors = np.empty(len(values), values.dtype)
-            scales.read(factors, self._refuse(f"{SCALES}/{name}"))
-            with np.errstate(invalid="ignore", over="ignore"):  # found out below
-                values *= factors[:, None]
-        if not np.isfinite(values).all():
-            self._refuse(name)(f"is not finite: it holds NaN or infinity ({variable.path})")
-        return values
+            if scales is not None:
+                factors = np.empty(len(out), out.dtype)
+                scales.read(factors, self._refuse(f"{SCALES}/{name}"))
+                with np.errstate(invalid="ignore", over="ignore"):  # found out below
+                    out *= factors[:, None]
+        except (OSError, RuntimeError) as error:
+            self._refuse(name)(f"cannot be read: {error}")
+        if not np.isfinite(out).all():
+            self._refuse(name)("is not finite: it holds NaN or infinity")
+        return out
 
     def _refuse(self, name: str) -> Callable[[str], NoReturn]:
         return lambda fault: _refuse(self.path, name, fault)
@@ -327,58 +266,3 @@ def _checked(path: Path, name: str, dataset: h5py.Dataset, size: int) -> _Array:
 def _grid(shape: tuple[int, ...], chunk: tuple[int, ...]) -> int:
     """How many chunks make up an array."""
     return math.prod(-(-whole // part) for whole, part in zip(shape, chunk, strict=True))
-
-
-def _is_scale(name: str) -> bool:
-    return name.startswith(SCALES + "/")
-
-
-# === What a model has ===
-
-
-class _Names(saving_lib.H5IOStore):
-    """Takes the place of a file while Keras saves to it, and notes which variable gets which name.
-
-    So names are those of `keras.Model.save_weights`, whatever rule its version has for them.
-    """
-
-    def __init__(self) -> None:
-        self.variables: dict[str, keras.Variable] = {}
-
-    def __bool__(self) -> bool:
-        return True
-
-    def make(self, path: str, metadata: Any = None) -> _Names:
-        self._place = path
-        return self
-
-    def __setitem__(self, key: str, value: keras.Variable) -> None:
-        self.variables["/".join(part for part in (self._place, "vars", key) if part)] = value
-
-
-def _names(model: keras.Model) -> dict[str, keras.Variable]:
-    """The variables of a model by the names under which Keras saves them, but the optimizer's."""
-    store = _Names()
-    saving_lib._save_state(
-        model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
-    )
-    return {
-        name: variable
-        for name, variable in store.variables.items()
-        if name.split("/")[0] != "optimizer"
-    }
-
-
-def _elements(initial_value: Any) -> int:
-    """How many numbers a variable gets that Keras makes with an initializer; else 0.
-
-    Keras hands TensorFlow a function without arguments, which has the Keras variable within it.
-    """
-    if not callable(initial_value):
-        return 0
-    variable = inspect.getclosurevars(initial_value).nonlocals.get("self")
-    return math.prod(variable.shape) if isinstance(variable, keras.Variable) else 0
-
-
-def _numpy_dtype(variable: keras.Variable) -> np.dtype:
-    return np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)

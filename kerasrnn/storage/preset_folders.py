@@ -14,12 +14,13 @@ from importlib import util
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kerasrnn.layers.parts import PARTS
-
 CONFIG_FILE = "config.toml"
 WEIGHTS_FILE = "model.weights.h5"
 HUB_PREFIX = "hf://"
 ZOO_VARIABLE = "KERASRNN_ZOO"
+
+# As in `kerasrnn.layers.parts`, which needs Keras.
+_PARTS = "trainable_parts"
 
 # The keys a preset's config.toml may hold. Anything else is a mistake and fails.
 _SECTIONS = {
@@ -98,7 +99,7 @@ def zoo_folders() -> list[Path]:
 def _shipped_folders() -> list[Path]:
     """Where the presets of this package may lie."""
     folders: list[Path] = []
-    package = Path(__file__).resolve().parents[2]
+    package = Path(__file__).resolve().parents[1]
     specification = util.find_spec("kerasrnn.zoo_data")
     if specification is not None and specification.submodule_search_locations:
         folders.extend(Path(place) for place in specification.submodule_search_locations)
@@ -226,11 +227,11 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
             got = reprlib.repr(config[section])
             raise ValueError(f"{path}: `{section}` must be a table. Got {got}.")
     flags = dict(config["trainable"])
-    parts = flags.pop(PARTS, {})
+    parts = flags.pop(_PARTS, {})
     values = [*flags.values(), *(parts.values() if isinstance(parts, Mapping) else [None])]
     if not set(flags) <= {"trainable"} or not all(isinstance(value, bool) for value in values):
         raise ValueError(
-            f"{path}: `trainable` must hold nothing but `trainable`, a boolean, and `{PARTS}`, a "
+            f"{path}: `trainable` must hold nothing but `trainable`, a boolean, and `{_PARTS}`, a "
             f"table of booleans. Got {reprlib.repr(config['trainable'])}."
         )
     return config

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from kerasrnn.zoo.presets.weight_reader import EXPANSION, SCALES
+from kerasrnn.storage.weight_file import EXPANSION, SCALES
 
 WEIGHTS_DTYPES = ("float32", "float16", "int8")
 

@@ -1,0 +1,1 @@
+"""Files: lists of terms, weights, presets; written whole, and read without TensorFlow or Keras."""
