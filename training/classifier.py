@@ -31,10 +31,10 @@ from training.flags import (
     flag,
     with_options_of,
 )
+from training.pretrained_words import WordVectorConfig
 from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
-from training.word_vectors import WordVectorConfig
 
 DEFAULT_DATA = "builtin:languages"
 

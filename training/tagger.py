@@ -26,10 +26,10 @@ from training import plots
 from training.data import data_path, load_parts, naming_flags, tenth_held_out
 from training.fitting import RunCallback
 from training.flags import COUNT, filled, flag, with_options_of
+from training.pretrained_words import WordVectorConfig
 from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
-from training.word_vectors import WordVectorConfig
 
 DEFAULT_DATA = "builtin:entities"
 
