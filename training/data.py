@@ -15,6 +15,8 @@ from rich.console import Console
 from kerasrnn.data import UnlabelledError
 from kerasrnn.data.errors import ColumnError
 from kerasrnn.embeddings import VECTOR_PACKAGES
+from kerasrnn.embeddings.sources import source_names, source_of
+from kerasrnn.storage.preset_folders import HUB_PREFIX
 from training.flags import TrainingConfig, UsageError, close_to, flag_name
 
 DATA_VARIABLE = "KERASRNN_DATA"
@@ -51,18 +53,23 @@ def check_vectors(source: str) -> None:
     """Check that there are word vectors of a name.
 
     Args:
-        source: a file, a package, or several packages joined by `+`.
+        source: a file, a preset, by its name or folder, a package, or several names joined by `+`.
 
     Raises:
-        ValueError: if there is no such file and a part is no package; the packages are named.
+        ValueError: if there is no such file and a part is no name; the packages are named.
     """
-    unknown = [part for part in source.split("+") if part not in VECTOR_PACKAGES]
-    if unknown and not os.path.isfile(data_path(source)):
+    path = data_path(source)
+    if source.startswith(HUB_PREFIX):
+        return  # it is fetched when it is read
+    names = source_names()
+    unknown = [part for part in source.split("+") if part not in names]
+    if unknown and not os.path.exists(path):
         raise ValueError(
             f"there is no file {source!r}, and no package {unknown[0]!r}."
-            f"{close_to(unknown[0], tuple(VECTOR_PACKAGES))} Expected a file of vectors, or one or "
+            f"{close_to(unknown[0], tuple(names))} Expected a file of vectors, a preset, or one or "
             f"several, joined by +, of {', '.join(VECTOR_PACKAGES)}."
         )
+    source_of(path)
 
 
 # === Its parts ===

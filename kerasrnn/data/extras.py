@@ -9,7 +9,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
 
     Args:
         module: the module to import, such as `scipy.io`.
-        extra: the extra that brings it: `training` or `music`.
+        extra: the extra that brings it, such as `training` or `music`.
         purpose: what it is needed for, as the beginning of a sentence.
 
     Returns:

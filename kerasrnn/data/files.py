@@ -156,6 +156,19 @@ def read_bytes(path: str | os.PathLike[str]) -> bytearray:
         return data
 
 
+def bytes_taken(file: io.BufferedReader) -> int:
+    """How many bytes of a file that `open_data` opened have been read, for showing progress.
+
+    Args:
+        file: what `open_data` yields. Of a compressed file, the compressed bytes are counted.
+
+    Returns:
+        Their number.
+    """
+    raw = file.raw
+    return raw.taken() if isinstance(raw, _Unpacked) else raw.tell()
+
+
 def check_size(path: str | os.PathLike[str], wanted: int, what: str) -> None:
     """Refuse data that take far more memory than their file.
 
@@ -219,6 +232,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, raw: BinaryIO, path: str | os.PathLike[str]) -> None:
         super().__init__()
+        self._raw = raw
         self._stream = gzip.GzipFile(fileobj=raw)
         self._path = path
         self._limit = _unpacked_limit(os.fstat(raw.fileno()).st_size)
@@ -227,9 +241,13 @@ class _Unpacked(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def taken(self) -> int:
+        return self._raw.tell()
+
     def readinto(self, buffer: Any) -> int:
         try:
-            count = self._stream.readinto(buffer)
+            # No more than is at hand: what comes before the damage of a file can be read.
+            count = self._stream.readinto1(buffer)
         except (EOFError, OSError, zlib.error) as error:
             raise DataError.at(
                 self._path, None, expected="a whole gzip file", got=f"a damaged one ({error})"

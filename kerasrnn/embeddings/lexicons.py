@@ -1,5 +1,6 @@
 """What lexicons say of words, as vectors of a few numbers."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from kerasrnn.data.errors import DataError, quote
 from kerasrnn.data.files import read_lines
 from kerasrnn.embeddings.installed import folder_of
+from kerasrnn.embeddings.tables import Table, opened_vectors
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,17 @@ class LexiconPackage:
             if known is not None:
                 matrix[row], found[row] = known, True
         return matrix, found
+
+    def opened(self, limit: int | None = None) -> contextlib.AbstractContextManager[Table]:
+        """Open the vectors of its terms, to read them from the first on.
+
+        Args:
+            limit: how many of the first terms to read; None for all.
+
+        Returns:
+            A context that gives the rows, and raises what `read_vectors` raises.
+        """
+        return opened_vectors(self.module, self, limit)
 
 
 def read_vader(folder: Path) -> dict[str, tuple[float, ...]]:

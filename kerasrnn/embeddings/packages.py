@@ -1,7 +1,8 @@
 """Word vectors that come as an installed Python package."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,8 @@ from kerasrnn.data.errors import DataError
 from kerasrnn.data.files import check_size, open_data, read_head
 from kerasrnn.embeddings.installed import folder_of
 from kerasrnn.embeddings.lexicons import LexiconPackage, read_census_names, read_vader
-from kerasrnn.embeddings.subwords import JoinedVectors, SubwordPackage
+from kerasrnn.embeddings.subwords import SubwordPackage
+from kerasrnn.embeddings.tables import Table, table_of_array
 
 # What a string takes at least, and its place in a list.
 _BYTES_OF_A_TERM = 64
@@ -103,6 +105,49 @@ class VectorPackage:
             ModuleNotFoundError: the package is not installed.
             DataError: its files cannot be read or do not fit together.
         """
+        known, vectors = self._read()
+        places: dict[str, int] = {}
+        for place, term in enumerate(known):
+            places.setdefault(term, place)  # a term that stands twice keeps its first vector
+        wanted = []
+        for term in terms:
+            place = places.get(term, -1) if term else -1
+            if place < 0 and term and lowercase_fallback:
+                place = places.get(term.lower(), -1)
+            wanted.append(place)
+        rows = np.array(wanted, int)
+        found = rows >= 0
+        matrix = np.zeros((len(rows), vectors.shape[1]), "float32")
+        matrix[found] = vectors[rows[found]]
+        if not np.isfinite(matrix).all():
+            term = terms[int(np.argmin(np.isfinite(matrix).all(axis=1)))]
+            raise DataError.at(
+                self.folder() / self.matrix,
+                None,
+                expected="finite numbers",
+                got=f"others for {term!r}",
+            )
+        return matrix, found
+
+    @contextlib.contextmanager
+    def opened(self, limit: int | None = None) -> Iterator[Table]:
+        """Open the vectors, to read them from the first on.
+
+        Args:
+            limit: how many of the first rows to read; None for all.
+
+        Yields:
+            The rows.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed.
+            DataError: its files cannot be read or do not fit together.
+        """
+        terms, vectors = self._read()
+        yield table_of_array(str(self.folder() / self.matrix), terms, vectors, limit=limit)
+
+    def _read(self) -> tuple[list[str], np.ndarray]:
+        """All terms, and their vectors, which stay in their file until they are asked for."""
         path = self.folder() / self.matrix
         with open_data(path) as file:
             try:
@@ -122,23 +167,7 @@ class VectorPackage:
                 expected=f"{len(known)} vectors, one for each term",
                 got=f"the shape {vectors.shape}",
             )
-        places: dict[str, int] = {}
-        for place, term in enumerate(known):
-            places.setdefault(term, place)  # a term that stands twice keeps its first vector
-        wanted = []
-        for term in terms:
-            place = places.get(term, -1) if term else -1
-            if place < 0 and term and lowercase_fallback:
-                place = places.get(term.lower(), -1)
-            wanted.append(place)
-        rows = np.array(wanted, int)
-        found = rows >= 0
-        matrix = np.zeros((len(rows), vectors.shape[1]), "float32")
-        matrix[found] = vectors[rows[found]]
-        if not np.isfinite(matrix).all():
-            term = terms[int(np.argmin(np.isfinite(matrix).all(axis=1)))]
-            raise DataError.at(path, None, expected="finite numbers", got=f"others for {term!r}")
-        return matrix, found
+        return known, vectors
 
 
 def _minilm(dimension: int) -> SubwordPackage:
@@ -193,22 +222,3 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | SubwordPackage | LexiconPackage] =
 SUBWORD_PACKAGES: Mapping[str, SubwordPackage] = MappingProxyType(
     {name: p for name, p in VECTOR_PACKAGES.items() if isinstance(p, SubwordPackage)}
 )
-
-
-def package_of(
-    source: str | os.PathLike[str],
-) -> VectorPackage | SubwordPackage | LexiconPackage | JoinedVectors | None:
-    """The package that a name stands for.
-
-    Args:
-        source: a name, several names joined by `+`, or a path. A file of that name is the file.
-
-    Returns:
-        The package, or None for a path.
-    """
-    if not isinstance(source, str) or os.path.exists(source):
-        return None
-    packages = [VECTOR_PACKAGES.get(name) for name in source.split("+")]
-    if None in packages:
-        return None
-    return packages[0] if len(packages) == 1 else JoinedVectors(tuple(packages))

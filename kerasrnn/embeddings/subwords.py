@@ -1,14 +1,17 @@
 """Word vectors made of the token embeddings of an encoder that reads subwords of words."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasrnn.data.errors import DataError
 from kerasrnn.data.files import open_data, read_lines
 from kerasrnn.embeddings.installed import folder_of
+from kerasrnn.embeddings.tables import Table, opened_vectors
 
 _CONTINUATION = "##"  # before a subword that goes on with a word
 _UNUSED = "[unused"
@@ -124,6 +127,17 @@ class SubwordPackage:
                 found[row] = True
         return matrix, found
 
+    def opened(self, limit: int | None = None) -> contextlib.AbstractContextManager[Table]:
+        """Open the vectors of its terms, to read them from the first on.
+
+        Args:
+            limit: how many of the first terms to read; None for all.
+
+        Returns:
+            A context that gives the rows, and raises what `read_vectors` raises.
+        """
+        return opened_vectors(self.module, self, limit)
+
     def read_subwords(self) -> tuple[list[str], np.ndarray]:
         """All subwords, those that go on with a word written with `##`, and their vectors.
 
@@ -196,19 +210,19 @@ class SubwordPackage:
 
 @dataclass(frozen=True)
 class JoinedVectors:
-    """The vectors of several packages side by side, all as wide as each other.
+    """The vectors of several packages or presets side by side, all as wide as each other.
 
     Args:
         packages: the packages; the terms are those of the first.
 
     Example:
 
-    >>> from kerasrnn.embeddings.packages import package_of
-    >>> len(package_of("glove-6b-50d+minilm-l6").packages)
+    >>> from kerasrnn.embeddings.sources import source_of
+    >>> len(source_of("glove-6b-50d+minilm-l6").packages)
     2
     """
 
-    packages: tuple
+    packages: tuple[Any, ...]
 
     def read_terms(self) -> list[str]:
         """The terms of the first package. Raises what that package raises."""
@@ -235,6 +249,17 @@ class JoinedVectors:
             parts.append(matrix / usual[there].std())
             found |= known
         return np.concatenate(parts, axis=1).astype("float32"), found
+
+    def opened(self, limit: int | None = None) -> contextlib.AbstractContextManager[Table]:
+        """Open the vectors of its terms, to read them from the first on.
+
+        Args:
+            limit: how many of the first terms to read; None for all.
+
+        Returns:
+            A context that gives the rows, and raises what `read_vectors` raises.
+        """
+        return opened_vectors("vectors side by side", self, limit)
 
 
 def _missing(library: str) -> ModuleNotFoundError:

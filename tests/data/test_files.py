@@ -71,7 +71,7 @@ def test_what_is_no_name_at_all(load):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    for read in (load_sentences, load_texts, load_pairs, read_terms):
+    for read in (load_sentences, load_texts, load_pairs):
         with pytest.raises(DataError, match=r"expected a file, got a folder"):
             read(tmp_path)
 

@@ -155,8 +155,25 @@ def test_vectors_that_are_not_there_are_named_with_those_that_are(script, tmp_pa
     with pytest.raises(UsageError, match=r"there is no file 'vectors\.txt'"):
         unknown("vectors.txt")
     (tmp_path / "a+b.txt").write_text("a 1\n")
-    for name in ("glove-6b-50d+vader", str(tmp_path / "a+b.txt")):
+    with pytest.raises(UsageError, match=r"no package 'ner_en_startr'. Did you mean ner_en_start"):
+        unknown("ner_en_startr")
+    with pytest.raises(UsageError, match=r"is not a preset: it holds no config\.toml"):
+        unknown(str(tmp_path))
+    for name in ("glove-6b-50d+vader", str(tmp_path / "a+b.txt"), "ner_en_starter+vader"):
         assert unknown(name).embeddings == name
+
+
+@pytest.mark.parametrize("end", [".txt.gz", ".bin", ".vec", ".safetensors", "preset"])
+def test_vectors_of_any_format_are_read(end, tmp_path):
+    from kerasrnn.embeddings import EmbeddingMatrix
+
+    source = "ner_en_starter"
+    vectors = EmbeddingMatrix.load(source, limit=30)
+    if end != "preset":
+        source = str(tmp_path / f"vectors{end}")
+        vectors.save(source)
+    config = parse(tagger.SCRIPT, "--embeddings", source, "--vector-words", "20")
+    assert config.known_vectors() == (list(vectors.terms[:20]), vectors.dimension)
 
 
 def test_every_flag_that_is_a_number_says_which_numbers():
