@@ -27,6 +27,8 @@ WRITTEN_FOR_OTHERS = {
 
 # Shown in the example of what returns them, raises them or finds them.
 SHOWN_ELSEWHERE = {
+    "AnalogyScores",
+    "AnalogySection",
     "CELLS",
     "Cell",
     "Entity",
@@ -40,6 +42,7 @@ SHOWN_ELSEWHERE = {
     "Token",
     "VECTOR_PACKAGES",
     "Vectors",
+    "WordPairScores",
     "read_terms",
     "resolve_preset",
     "write_vectors",
