@@ -26,6 +26,7 @@ from kerasrnn.zoo.decoding import NO_SCORE, Step, beam_search, greedy_search
 from kerasrnn.zoo.inputs import rows_of, traced
 from kerasrnn.zoo.scores import pair_scores
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.transfer import Head
 
 
 class _Pattern:
@@ -143,6 +144,8 @@ class EncoderDecoder(Task):
     """
 
     network_class = EncoderDecoderNetwork
+    heads = (Head(layers=("network/decoder/piece_scores",)),)
+    word_layers = ("network/encoder/embeddings", "network/decoder/embeddings")
     batch_size = 64
 
     def __init__(

@@ -41,6 +41,7 @@ from kerasrnn.zoo.decoding import (
 from kerasrnn.zoo.inputs import rows_of, traced
 from kerasrnn.zoo.long_sequences import CarriedStates, StreamBatches
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.transfer import Head
 
 # A server must not be kept busy for ever by one request.
 _MOST_GENERATED = 10_000
@@ -164,6 +165,8 @@ class LanguageModel(Task):
     """
 
     network_class = LanguageNetwork
+    heads = (Head(layers=("network/unit_scores", "network/projection")),)
+    word_layers = ("network/embedding",)
     answer_batch_size = 32
 
     def __init__(

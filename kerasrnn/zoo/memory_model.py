@@ -18,6 +18,7 @@ from kerasrnn.serving import Signature
 from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
 from kerasrnn.zoo.inputs import rows_of, traced, weights_by_class
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.transfer import Head
 
 # When Hochreiter & Schmidhuber (1997) call an answer right: a number within 0.04, and a label if
 # each output is within 0.3 of what it should be.
@@ -84,6 +85,7 @@ class MemoryModel(Task):
     """
 
     network_class = MemoryNetwork
+    heads = (Head(layers=("network/scores",)),)
     answer_batch_size = 256
     answer_steps = 2**20
     _compiles_by_itself = True  # sequences of one length: XLA compiles once

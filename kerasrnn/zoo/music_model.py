@@ -22,6 +22,7 @@ from kerasrnn.zoo.decoding import random_numbers, seeds_of
 from kerasrnn.zoo.inputs import rows_of, traced
 from kerasrnn.zoo.long_sequences import CarriedStates, PieceBatches, part_of
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.transfer import Head
 
 # Pieces are read in parts of so many frames where nothing is learnt from them.
 _PART = 256
@@ -84,6 +85,7 @@ class MusicModel(Task):
     """
 
     network_class = MusicNetwork
+    heads = (Head(layers=("network/head",)),)
     input_dtype = "float32"
     batch_size = 16
     answer_batch_size = 32

@@ -19,6 +19,7 @@ from kerasrnn.networks.tagger import TaggerNetwork
 from kerasrnn.networks.words import PADDING_ID
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
+from kerasrnn.storage.term_files import check_terms
 from kerasrnn.text import (
     Capitals,
     CharacterIds,
@@ -46,6 +47,7 @@ from kerasrnn.zoo.inputs import (
 )
 from kerasrnn.zoo.scores import tagging_scores
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.transfer import Head
 
 SCHEMES = ("BIO", "BIOES", "IO", "none")
 # A loop goes over the subwords of a word, and no weights bound it. No word has more of them.
@@ -104,7 +106,8 @@ class SequenceTagger(Task):
             and `normalize_digits` give them.
         tags: the tags, in any order.
         characters: the known characters. None or none at all means no spelling.
-        labels: the labels of whole sentences, such as intents, for a second head; or None.
+        labels: the labels of whole sentences, such as intents, for a second head, at least two; or
+            None.
         subwords: parts of words, for a vector of each word, known or not, that is the mean of those
             of its parts; see `kerasrnn.text.SubwordIds` and `set_subword_vectors`. None for none.
         scheme: what tags mean: `BIO`, `BIOES` and `IO` mark entities, `none` stands for any other
@@ -137,6 +140,16 @@ class SequenceTagger(Task):
     """
 
     network_class = TaggerNetwork
+    heads = (
+        Head(
+            layers=("network/tag_scores", "head"),
+            terms="tags",
+            options=("scheme", "crf"),
+            without_weights=("constrained", "recall_margin"),
+        ),
+        Head(layers=("network/label_scores",), terms="labels"),
+    )
+    word_layers = ("network/word_embeddings", "network/subword_vectors")
 
     def __init__(
         self,
@@ -162,6 +175,10 @@ class SequenceTagger(Task):
             raise ValueError(
                 "`recall_margin` needs a scheme with entities, and `O` among the tags. "
                 f"Received: scheme={scheme!r}"
+            )
+        if labels and len(check_terms(labels, "labels")) < 2:
+            raise ValueError(
+                f"`labels` must hold at least two labels, or none. Received: {list(labels)}"
             )
         options = self.network_options(kwargs)
         super().__init__(**kwargs)
@@ -199,10 +216,12 @@ class SequenceTagger(Task):
             name="network",
             **options,
         )
-        self.head: CRFHead | SoftmaxHead = SoftmaxHead(name="head")
+        self.head: CRFHead | SoftmaxHead
         if crf:
             legal = _legal(self.inventory) if constrained else None
             self.head = CRFHead(self.inventory.size, legal, name="head")
+        else:
+            self.head = SoftmaxHead(name="head")
         self.built = True
 
         self._tag_function = traced(self._tag, tf.TensorSpec((None, None), tf.string))

@@ -16,6 +16,7 @@ from keras import ops
 from kerasrnn.networks.options import COUNT, SHARE, Configured, OneOf
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.storage.preset_folders import CONFIG_FILE, read_config, resolve_preset
+from kerasrnn.zoo import transfer
 from kerasrnn.zoo.batches import (
     STEPS_PER_BATCH,
     Encoded,
@@ -40,6 +41,8 @@ class Task(Configured, keras.Model):
     - makes all of its weights in the constructor, so that a preset's weights can be loaded, and
       annotates its arguments with what they may be (see `kerasrnn.networks.options`); those that
       are lists of terms become text files of a preset;
+    - declares which of its layers are `heads`, and which are `word_layers`, so that a new head can
+      stand on its body and parts of it can be frozen;
     - reads examples (`read`), makes numbers of them (`encode`), says what the loss is
       (`loss_terms`) and measures (`measure`): the rest of `fit` and `evaluate` is here;
     - has a `predict` of its own, and returns its signatures and sample requests from `signatures`
@@ -50,6 +53,10 @@ class Task(Configured, keras.Model):
     """
 
     input_dtype: ClassVar[str] = "string"
+    # What belongs to the labels, or to what else is answered, and not to the body.
+    heads: ClassVar[tuple[transfer.Head, ...]] = ()
+    # The paths of the layers that have the embeddings of words, and of parts of words.
+    word_layers: ClassVar[tuple[str, ...]] = ()
     # How many examples are in a batch where nobody says it: in `fit`, and where nothing is learnt.
     batch_size: ClassVar[int] = 32
     answer_batch_size: ClassVar[int] = 64
@@ -536,6 +543,93 @@ class Task(Configured, keras.Model):
         """Print the layers, those of the network among them, as `keras.Model.summary` does."""
         super().summary(line_length, positions, print_fn, expand_nested, **options)
 
+    # === Transfer ===
+
+    # Layers that began anew in this object, on what others had learnt.
+    _new_layers: frozenset[str] = frozenset()
+
+    def new_head(self, **changes: Any) -> Self:
+        """The same body with a new head, for other labels.
+
+        What the model has learnt of texts stays: vocabularies and all weights below the head are
+        those of this model, bit by bit. The head's weights are drawn anew, by Keras's random seed
+        (`keras.utils.set_random_seed`), and want training.
+
+        A tagger has two heads: tags and the field on them, and the labels of whole sentences. Only
+        that one is new whose arguments are given; without any argument all are, for the labels that
+        there are. A classifier's attention is kept with its body, unless there is none in this
+        model, or one with other `attention_units`.
+
+        Args:
+            **changes: those arguments of the constructor that belong to a head: `tags`, `scheme`,
+                `crf`, `constrained` and `recall_margin`, and `labels`, None for a tagger without
+                such a head; for a classifier `labels`, `pooling` and `attention_units`. What is
+                not given is as in this model, but for other tags `constrained` and `recall_margin`
+                are their defaults.
+
+        Returns:
+            A model of the same class, not compiled. What is frozen in this one is frozen in it.
+
+        Raises:
+            ValueError: if the class has no such head, an argument is none of its own, or labels
+                repeat, are empty, less than two, or do not fit the scheme.
+
+        Example:
+
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> tagger = SequenceTagger(["in", "paris"], ["O", "B-LOC", "I-LOC"], units=8)
+        >>> tagger.new_head(tags=["ADP", "PROPN"], scheme="none", crf=False).inventory.tags
+        ('ADP', 'PROPN')
+        """
+        return transfer.with_new_head(self, changes)
+
+    def freeze(self, what: str) -> None:
+        """Keep a part of the model as it is in training.
+
+        It holds from the next training on, also of a model that is compiled, and wherever the model
+        is saved and loaded. Dropout goes on: what is frozen are weights. The optimizer of a
+        compiled model begins anew, with its settings and its first step.
+
+        Args:
+            what: `"words"`, the embeddings of words and of parts of words; or `"body"`, everything
+                but the head, the words among it. See `frozen` for what is.
+
+        Raises:
+            ValueError: if the model has no part of that name; those that it has are named.
+
+        Example:
+
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> tagger = SequenceTagger(["in", "paris"], ["O", "B-LOC", "I-LOC"], units=8)
+        >>> tagger.freeze("words")
+        >>> tagger.frozen
+        ('words',)
+        """
+        self._set_frozen(what, True)
+
+    def unfreeze(self, what: str | None = None) -> None:
+        """Let a part of the model learn again; see `freeze`.
+
+        Args:
+            what: as for `freeze`; None for all of the model. What the constructor was told to keep
+                as it is (`train_words=False`) learns only if it is named: `"words"`.
+
+        Raises:
+            ValueError: if the model has no part of that name; those that it has are named.
+        """
+        self._set_frozen(what, False)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names of the parts, as `freeze` has them, of which no weight learns."""
+        return transfer.frozen_parts(self)
+
+    def _set_frozen(self, what: str | None, frozen: bool) -> None:
+        before = [id(weight) for weight in self.trainable_weights]
+        transfer.set_frozen(self, what, frozen)
+        if self.compiled and before != [id(weight) for weight in self.trainable_weights]:
+            transfer.begin_again(self)
+
     # === Presets ===
 
     @classmethod
@@ -550,10 +644,13 @@ class Task(Configured, keras.Model):
             preset: A name from `list_presets()`, a folder, or `hf://owner/name` for a repository on
                 the Hugging Face hub.
             **overrides: Constructor arguments that replace those of the preset, such as
-                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`. What the weights
-                were trained for cannot be replaced: vocabularies, tags, labels, and choices such
-                as `cell` or `scheme`. What was frozen when the preset was saved stays so;
-                `trainable=True` lets all of it learn.
+                `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`. Other `tags` or
+                `labels` start a new head on the preset's body, as `new_head` does, with what else
+                is given of the head's arguments; the same ones, in whatever order, keep the head.
+                A tagger's labels of whole sentences stay unless `labels` are given, too: others,
+                or None for none. What else the weights were trained for cannot be replaced:
+                vocabularies, and choices such as `cell`. What was frozen when the preset was saved
+                stays so; `trainable=True` lets all of it learn.
 
         Returns:
             The model. `Task.from_preset` returns an object of whichever class the preset names.
@@ -569,6 +666,9 @@ class Task(Configured, keras.Model):
 
         >>> from kerasrnn.zoo import SequenceTagger
         >>> tagger = SequenceTagger.from_preset("ner_en_starter")
+        >>> tags = ["O", "B-DRUG", "I-DRUG"]
+        >>> SequenceTagger.from_preset("ner_en_starter", tags=tags).inventory.labels
+        ('DRUG',)
         """
         folder = resolve_preset(preset)
         config = read_config(folder)

@@ -16,6 +16,7 @@ from kerasrnn.data import LabelledText, check_labels
 from kerasrnn.networks.classifier import ClassifierNetwork, poolings
 from kerasrnn.networks.options import Count, OneOf, Share, Terms, options_of
 from kerasrnn.serving import Signature
+from kerasrnn.storage.term_files import check_terms
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
 from kerasrnn.text.plain import items_of, texts_of
 from kerasrnn.zoo.batches import Encoded, batches_of
@@ -34,6 +35,7 @@ from kerasrnn.zoo.inputs import (
 )
 from kerasrnn.zoo.scores import label_scores
 from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.transfer import Head
 
 Level = Annotated[str, OneOf(("words", "characters"))]
 
@@ -145,6 +147,15 @@ class TextClassifier(Task):
     """
 
     network_class = ClassifierNetwork
+    heads = (
+        Head(
+            layers=("network/label_scores",),
+            terms="labels",
+            options=("pooling", "attention_units"),
+            between={"network/attention_pooling": ("attention_units",)},
+        ),
+    )
+    word_layers = ("network/token_embeddings",)
 
     def __init__(
         self,
@@ -162,7 +173,7 @@ class TextClassifier(Task):
         **kwargs: Any,
     ) -> None:
         options = self.network_options(kwargs)
-        if len(labels) < 2:
+        if len(check_terms(labels, "labels")) < 2:
             raise ValueError(f"`labels` must hold at least two labels. Received: {list(labels)}")
         if level == "characters" and options["spelling"] != "none":
             raise ValueError(

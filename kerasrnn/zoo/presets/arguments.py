@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrnn.networks.options import KERAS_ARGUMENTS, Option, options_of
+from kerasrnn.zoo.transfer import heads_with_labels
 
 # Of Keras's precisions those of floats. Any other string names a quantisation, for which a preset
 # has no weights and most layers no method.
@@ -104,7 +105,7 @@ def check_overrides(
         folder: the preset's folder, for errors.
 
     Raises:
-        ValueError: if one does. A new head for new labels is not made yet.
+        ValueError: if one does.
     """
     for name, option in options_of(task_class).items():
         if name not in overrides:
@@ -119,10 +120,14 @@ def check_overrides(
         else:
             same = not (isinstance(old, str) or name in _FORMS) or old == value
         if not same:
-            what = "the list" if terms else reprlib.repr(old)
+            what = "the list that it has" if terms else reprlib.repr(old)
+            of_head = [h.terms for h in heads_with_labels(task_class) if name in h.options]
+            anew = (
+                f"give `{of_head[0]}` as well, for a new head" if of_head else "train a new model"
+            )
             raise ValueError(
                 f"`{name}` cannot be replaced: the weights of the preset {folder} were trained for "
-                f"{what} that it has. Leave `{name}` out, or train a new model."
+                f"{what}. Leave `{name}` out, or {anew}."
             )
 
 

@@ -35,6 +35,7 @@ from kerasrnn.zoo.presets.arguments import (
     vocabularies,
 )
 from kerasrnn.zoo.presets.filling import fill, only_their_size
+from kerasrnn.zoo.transfer import head_changes, heads_with_labels, with_new_head
 
 # What HDF5 adds to a weight, with the groups in which it lies, at most.
 _HDF5_BYTES = 16_000
@@ -69,6 +70,8 @@ def load(
                     f"{where}: unknown vocabulary {name!r}. Expected one of {', '.join(terms)}."
                 )
             arguments[name] = read_terms(preset_file(folder, file), most=weights.longest)
+        head = head_changes(task_class, arguments, overrides)
+        overrides = _without_heads(task_class, overrides, head)
         check_overrides(task_class, arguments, overrides, folder)
         if "trainable" not in overrides:
             arguments |= config["trainable"]
@@ -89,7 +92,23 @@ def load(
                     raise
                 raise ValueError(f"{where}: {error}") from error
         fill(task, weights)
+    if head:
+        task = with_new_head(task, head)
+        if overrides.get("trainable") is False:
+            task.trainable = False
     return task
+
+
+def _without_heads(
+    task_class: type, overrides: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The overrides without what makes a new head, and without labels that are the preset's own."""
+    left = dict(overrides)
+    for head in heads_with_labels(task_class):
+        if head.terms in left:
+            names = head.arguments if head.terms in changes else (head.terms,)
+            left = {name: value for name, value in left.items() if name not in names}
+    return left
 
 
 def save(

@@ -1,0 +1,307 @@
+"""Transfer: a new head on a trained body, and parts that are frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from kerasrnn.layers.parts import PARTS, parts_of
+from kerasrnn.networks.options import options_of
+from kerasrnn.storage.term_files import check_terms
+
+# === What a class declares ===
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head of a task: what of its weights belongs to its labels, and to nothing else.
+
+    Attributes:
+        layers: the paths of its layers, as `kerasrnn.layers.parts.parts_of` has them.
+        terms: the argument that holds its labels; empty where there is none.
+        options: the other arguments that say what its weights stand for.
+        without_weights: arguments that only have a meaning for these labels, and no weights; for
+            other labels they begin with their defaults.
+        between: by their paths, layers between body and head with the arguments that only they
+            have. They are kept with the body where the old model and the new one have them alike,
+            and begin anew where not.
+    """
+
+    layers: tuple[str, ...]
+    terms: str = ""
+    options: tuple[str, ...] = ()
+    without_weights: tuple[str, ...] = ()
+    between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """All arguments that belong to it."""
+        return (*filter(None, [self.terms]), *self.options, *self.without_weights)
+
+
+def heads_with_labels(task_class: Any) -> list[Head]:
+    """The heads of a class of tasks that can be made anew for other labels."""
+    return [head for head in task_class.heads if head.terms]
+
+
+# === Which head is new ===
+
+
+def head_changes(
+    task_class: Any, arguments: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The overrides of a preset's arguments that ask for a new head.
+
+    Args:
+        task_class: the preset's class.
+        arguments: the preset's own arguments.
+        overrides: those that are to replace them.
+
+    Returns:
+        For each head whose labels are given, and are others or have another meaning, all that is
+        given of its arguments. The same labels in another order are the same.
+
+    Raises:
+        ValueError: if labels are given that are none.
+    """
+    options = options_of(task_class)
+    changes: dict[str, Any] = {}
+    for head in heads_with_labels(task_class):
+        if head.terms not in overrides:
+            continue
+        given = {name: overrides[name] for name in head.arguments if name in overrides}
+        terms = given[head.terms] = checked_labels(task_class, head.terms, given[head.terms])
+        old = arguments.get(head.terms)
+        others = [
+            arguments.get(name, options[name].default) != given[name]
+            for name in head.options
+            if name in given
+        ]
+        if set(terms or ()) != set(old or ()) or any(others):
+            changes |= given
+    return changes
+
+
+def checked_labels(task_class: type, name: str, labels: Any) -> list[str] | None:
+    """The labels of a new head.
+
+    Args:
+        task_class: the task's class.
+        name: the argument that holds them.
+        labels: what was given.
+
+    Returns:
+        The labels as a list; None for no head, where there may be none.
+
+    Raises:
+        ValueError: if they are no distinct names, or less than two.
+    """
+    if isinstance(labels, Iterable) and not isinstance(labels, str | bytes):
+        labels = list(labels)
+    if options_of(task_class)[name].optional and labels in (None, []):
+        return None
+    try:
+        terms = check_terms(labels, name)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+    if len(terms) < 2:
+        raise ValueError(
+            f"`{name}` must hold at least two names: of one there is nothing to learn. "
+            f"Received: {terms}"
+        )
+    return [str(term) for term in terms]  # NumPy has strings of its own
+
+
+# === Another model with the same weights ===
+
+
+def with_new_head(task: Any, changes: Mapping[str, Any]) -> Any:
+    """A copy of a task with a new head; see `Task.new_head`."""
+    task_class = type(task)
+    heads = heads_with_labels(task_class)
+    if not heads:
+        raise ValueError(f"{task_class.__name__} has no head with labels, which could be new.")
+    known = [name for head in heads for name in head.arguments]
+    for name in changes:
+        if name not in known:
+            raise ValueError(
+                f"`{name}` is no argument of the head of {task_class.__name__}. "
+                f"Expected one of {', '.join(known)}."
+            )
+    changes = dict(changes)
+    for head in heads:
+        if head.terms in changes:
+            changes[head.terms] = checked_labels(task_class, head.terms, changes[head.terms])
+            for name in head.without_weights:
+                changes.setdefault(name, options_of(task_class)[name].default)
+    touched = [head for head in heads if not changes or set(head.arguments) & set(changes)]
+    there = dict(parts_of(task))
+    for head in touched:
+        for path, names in head.between.items():
+            if path not in there:  # what the model says of it has never meant anything
+                for name in names:
+                    changes.setdefault(name, options_of(task_class)[name].default)
+    layers = [path for head in touched for path in head.layers]
+    between = [path for head in touched for path in head.between]
+    return remade(task, changes, new=layers, perhaps_new=between)
+
+
+def remade(
+    task: Any,
+    changes: Mapping[str, Any],
+    *,
+    new: Collection[str] = (),
+    perhaps_new: Collection[str] = (),
+) -> Any:
+    """A copy of a task with some other arguments. Its weights are the task's own.
+
+    Args:
+        task: the task.
+        changes: the arguments that are others.
+        new: the paths of layers whose weights are drawn anew.
+        perhaps_new: the paths of those that have the task's weights only if it has such weights.
+
+    Returns:
+        The copy, not compiled. What is frozen in the task is frozen in it, but for what is new.
+
+    Raises:
+        ValueError: if an argument is not allowed, or would make other weights of those to be kept.
+    """
+    config = {k: v for k, v in task.get_config().items() if k not in ("trainable", PARTS)}
+    made = type(task).from_config({**config, **changes})
+    old = own_weights(task)
+    begun = set(new)
+    for path, weights in own_weights(made).items():
+        kept = old.get(path, [])
+        alike = [w.shape for w in kept] == [w.shape for w in weights]
+        if _within(path, perhaps_new) and not alike:
+            begun.add(path)
+        if _within(path, begun):
+            continue
+        if not alike:
+            raise ValueError(
+                f"The weights of {path} are kept, and have the shapes "
+                f"{[tuple(w.shape) for w in kept]}. With {', '.join(changes)} as given they would "
+                f"have {[tuple(w.shape) for w in weights]}."
+            )
+        for weight, value in zip(weights, kept, strict=True):
+            weight.assign(value)
+    made._new_layers = frozenset(begun)
+    _keep_flags(task, made, begun)
+    return made
+
+
+def own_weights(task: Any) -> dict[str, list[Any]]:
+    """The weights of each layer of a task, without those of the layers within it, by its path."""
+    found = {}
+    for path, layer in parts_of(task):
+        below = {id(weight) for part in layer._layers for weight in part.weights}
+        own = [weight for weight in layer.weights if id(weight) not in below]
+        if own:
+            found[path] = own
+    return found
+
+
+def _within(path: str, layers: Collection[str]) -> bool:
+    """Whether a path is that of one of some layers, or of a part of it."""
+    return any(path == layer or path.startswith(f"{layer}/") for layer in layers)
+
+
+def _above(path: str, layers: Collection[str]) -> bool:
+    """Whether one of some layers is a part of what has a path, the empty one being the task's."""
+    return any(not path or layer.startswith(f"{path}/") for layer in layers)
+
+
+# === Frozen parts ===
+
+
+def names_of_parts(task: Any) -> dict[str, list[str]]:
+    """What can be frozen of a task: by name the paths of the layers that have the weights."""
+    weights = list(own_weights(task))
+    heads = {path for head in task.heads for path in head.layers} | task._new_layers
+    words = [path for path in weights if _within(path, task.word_layers)]
+    body = [path for path in weights if not _within(path, heads)]
+    found = {"words": words} if words else {}
+    if heads and 0 < len(body) < len(weights):
+        found["body"] = body
+    return found
+
+
+def frozen_parts(task: Any) -> tuple[str, ...]:
+    """The names of what can be frozen, and is, all of it."""
+    learning = {id(weight) for weight in task.trainable_weights}
+    weights = own_weights(task)
+    return tuple(
+        name
+        for name, paths in names_of_parts(task).items()
+        if not any(id(weight) in learning for path in paths for weight in weights[path])
+    )
+
+
+def set_frozen(task: Any, what: str | None, frozen: bool) -> None:
+    """Freeze a part of a task, or let it learn; see `Task.freeze` and `Task.unfreeze`."""
+    parts = names_of_parts(task)
+    if what is not None and what not in parts:
+        raise ValueError(
+            f"Unknown part {what!r} of {type(task).__name__}. "
+            f"Expected one of {', '.join(parts) or 'none: it has no such parts'}."
+        )
+    flags = _flags(task)
+    as_made = task._frozen_when_made
+    if what is None:
+        flags = {path: path not in as_made for path in flags}
+    else:
+        for path in parts[what]:
+            flags[path] = not (frozen or (what == "body" and _within(path, as_made)))
+        if not frozen:
+            # In Keras nothing learns in a layer that is frozen, whatever its own parts say.
+            open_ = [path for path in parts[what] if flags[path]]
+            flags |= {path: True for path in flags if _above(path, open_)}
+    _set_flags(task, flags)
+
+
+def _flags(task: Any) -> dict[str, bool]:
+    return {"": task.trainable, **{path: part.trainable for path, part in parts_of(task)}}
+
+
+def _set_flags(task: Any, flags: Mapping[str, bool]) -> None:
+    # A flag that is set holds for the parts, too: those above come before those below.
+    for path, layer in _layers(task):
+        if layer.trainable != flags[path]:
+            layer.trainable = flags[path]
+
+
+def _layers(task: Any) -> Iterator[tuple[str, keras.layers.Layer]]:
+    yield "", task
+    yield from parts_of(task)
+
+
+def _keep_flags(task: Any, made: Any, new: Collection[str]) -> None:
+    """Freeze what is frozen in a task, but for what is new, and can learn."""
+    old = _flags(task)
+    flags = {
+        path: flag if _within(path, new) else _above(path, new) or old.get(path, flag)
+        for path, flag in _flags(made).items()
+    }
+    _set_flags(made, flags)
+
+
+# === The optimizer ===
+
+
+def begin_again(task: Any) -> None:
+    """Have a compiled task train what is to learn by now.
+
+    Keras traces a training step, and builds an optimizer, for the weights that could learn then.
+    Adam's means for others would be zeros, taken for those of thousands of steps: the first changes
+    would be several times too long. So the optimizer is one of the same settings that begins anew.
+
+    Args:
+        task: the task.
+    """
+    task.train_function = None
+    if task.optimizer.built:
+        task.optimizer = type(task.optimizer).from_config(task.optimizer.get_config())
