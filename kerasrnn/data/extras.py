@@ -3,6 +3,9 @@
 import importlib
 from types import ModuleType
 
+# What is imported under another name than it is installed by.
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Import a package that an extra of kerasrnn brings.
@@ -30,7 +33,8 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         root = module.partition(".")[0]
         if (error.name or "").partition(".")[0] != root:
             raise  # it is there, and lacks something itself
+        name = _DISTRIBUTIONS.get(root, root)
         raise ImportError(
-            f"{purpose} needs {root}. Install it: pip install 'kerasrnn[{extra}]', "
-            f"or pip install {root}."
+            f"{purpose} needs {name}. Install it: pip install 'kerasrnn[{extra}]', "
+            f"or pip install {name}."
         ) from error

@@ -4,6 +4,7 @@ from kerasrnn.embeddings.evaluation import AnalogyScores, AnalogySection, WordPa
 from kerasrnn.embeddings.lexicons import LexiconPackage
 from kerasrnn.embeddings.matrix import EmbeddingMatrix
 from kerasrnn.embeddings.packages import SUBWORD_PACKAGES, VECTOR_PACKAGES, VectorPackage
+from kerasrnn.embeddings.pieces import vectors_from_pieces
 from kerasrnn.embeddings.spelling import UnknownTermError
 from kerasrnn.embeddings.subwords import SubwordPackage
 from kerasrnn.embeddings.vectors import Vectors, read_terms, read_vectors, write_vectors
@@ -22,5 +23,6 @@ __all__ = [
     "WordPairScores",
     "read_terms",
     "read_vectors",
+    "vectors_from_pieces",
     "write_vectors",
 ]

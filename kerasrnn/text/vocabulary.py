@@ -179,6 +179,23 @@ class Vocabulary(TextLayer):
 
         return map_flat(strings, ids)
 
+    def forms(self, strings: Iterable[str]) -> list[str]:
+        """The forms in which strings are looked up.
+
+        Args:
+            strings: any strings.
+
+        Example:
+
+        >>> from kerasrnn.text import Vocabulary
+        >>> Vocabulary([], lowercase=True, normalize_digits=True).forms(["May", "1987"])
+        ['may', '0000']
+        """
+        found = _normalize(
+            tf.constant(list(strings), tf.string), self.lowercase, self.normalize_digits
+        )
+        return [form.decode() for form in found.numpy()]
+
     def save(self, path: str | os.PathLike[str]) -> None:
         r"""Write the terms to a UTF-8 file, one a line, in order of their ids.
 
@@ -217,15 +234,13 @@ class Vocabulary(TextLayer):
         if not (self.lowercase or self.normalize_digits):
             return
         with tf.init_scope():
-            forms = _normalize(
-                tf.constant(terms, tf.string), self.lowercase, self.normalize_digits
-            ).numpy()
+            forms = self.forms(terms)
         for term, form in zip(terms, forms, strict=True):
-            if form.decode() != term:
+            if form != term:
                 raise ValueError(
                     f"Argument 'terms' holds {term!r}, which can never be found with lowercase="
                     f"{self.lowercase} and normalize_digits={self.normalize_digits}: expected "
-                    f"{form.decode()!r}. Vocabulary.from_counts brings terms to that form."
+                    f"{form!r}. Vocabulary.from_counts brings terms to that form."
                 )
 
     # === Config ===

@@ -150,6 +150,7 @@ class SequenceTagger(Task):
         Head(layers=("network/label_scores",), terms="labels"),
     )
     word_layers = ("network/word_embeddings", "network/subword_vectors")
+    words_argument = "words"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -55,8 +55,10 @@ class Task(Configured, keras.Model):
     input_dtype: ClassVar[str] = "string"
     # What belongs to the labels, or to what else is answered, and not to the body.
     heads: ClassVar[tuple[transfer.Head, ...]] = ()
-    # The paths of the layers that have the embeddings of words, and of parts of words.
+    # The paths of the layers that have the embeddings of words, and of parts of words; and the
+    # argument whose words the first of them has a row for, where words can be added.
     word_layers: ClassVar[tuple[str, ...]] = ()
+    words_argument: ClassVar[str] = ""
     # How many examples are in a batch where nobody says it: in `fit`, and where nothing is learnt.
     batch_size: ClassVar[int] = 32
     answer_batch_size: ClassVar[int] = 64
@@ -582,6 +584,43 @@ class Task(Configured, keras.Model):
         ('ADP', 'PROPN')
         """
         return transfer.with_new_head(self, changes)
+
+    def with_words(self, words: Iterable[str], vectors: Any = None) -> Self:
+        """The same model with more known words, such as those of new data.
+
+        All weights that there are stay as they are, bit by bit, and so do the answers for texts
+        without these words.
+
+        Args:
+            words: the words, as they are written; they get the form in which the vocabulary has
+                its own. Known ones, and words that come again, are passed over.
+            vectors: what they begin with:
+
+                - None: what the model has for an unknown word;
+                - `"pieces"`: a vector made of the word's letters, by what the model's own words
+                  have in common; see `kerasrnn.embeddings.vectors_from_pieces`;
+                - an `EmbeddingMatrix`, or a pair of terms and their vectors `(terms, dimension)`,
+                  whatever their dimension: they are mapped to the model's own vectors, which its
+                  training has moved, by least squares over the words that both know (Kiros et al.
+                  2015, "Skip-Thought Vectors", section 2.2). A word that is not there is looked up
+                  in small letters; if that is not there either, it begins as an unknown word.
+
+        Returns:
+            A model of the same class, not compiled. What is frozen in this one is frozen in it.
+
+        Raises:
+            ValueError: if the class has no words, or reads characters; if `words` holds what is no
+                word, or `vectors` is none of these, or knows too few of the model's words.
+            ImportError: for `"pieces"` without scikit-learn.
+
+        Example:
+
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> tagger = SequenceTagger(["walked", "talked", "walks"], ["O", "B-X"], units=4)
+        >>> tagger.with_words(["Talks", "walks"], "pieces").vocabulary.terms
+        ('walked', 'talked', 'walks', 'talks')
+        """
+        return transfer.with_more_words(self, words, vectors)
 
     def freeze(self, what: str) -> None:
         """Keep a part of the model as it is in training.

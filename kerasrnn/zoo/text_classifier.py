@@ -156,6 +156,7 @@ class TextClassifier(Task):
         ),
     )
     word_layers = ("network/token_embeddings",)
+    words_argument = "tokens"
 
     def __init__(
         self,

@@ -1,16 +1,19 @@
-"""Transfer: a new head on a trained body, and parts that are frozen."""
+"""Transfer: a new head on a trained body, more words, and parts that are frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
+from kerasrnn.embeddings.pieces import linear_map, vectors_from_pieces
 from kerasrnn.layers.parts import PARTS, parts_of
 from kerasrnn.networks.options import options_of
-from kerasrnn.storage.term_files import check_terms
+from kerasrnn.storage.term_files import check_terms, check_texts
+from kerasrnn.text.vocabulary import FIRST_TERM_ID, UNKNOWN_ID
 
 # === What a class declares ===
 
@@ -155,6 +158,7 @@ def remade(
     *,
     new: Collection[str] = (),
     perhaps_new: Collection[str] = (),
+    more_rows: Mapping[str, np.ndarray] | None = None,
 ) -> Any:
     """A copy of a task with some other arguments. Its weights are the task's own.
 
@@ -163,6 +167,7 @@ def remade(
         changes: the arguments that are others.
         new: the paths of layers whose weights are drawn anew.
         perhaps_new: the paths of those that have the task's weights only if it has such weights.
+        more_rows: what stands below the rows of a layer's only weight, by the layer's path.
 
     Returns:
         The copy, not compiled. What is frozen in the task is frozen in it, but for what is new.
@@ -174,8 +179,12 @@ def remade(
     made = type(task).from_config({**config, **changes})
     old = own_weights(task)
     begun = set(new)
+    more_rows = more_rows or {}
     for path, weights in own_weights(made).items():
         kept = old.get(path, [])
+        if path in more_rows:
+            weights[0].assign(np.vstack([keras.ops.convert_to_numpy(kept[0]), more_rows[path]]))
+            continue
         alike = [w.shape for w in kept] == [w.shape for w in weights]
         if _within(path, perhaps_new) and not alike:
             begun.add(path)
@@ -213,6 +222,64 @@ def _within(path: str, layers: Collection[str]) -> bool:
 def _above(path: str, layers: Collection[str]) -> bool:
     """Whether one of some layers is a part of what has a path, the empty one being the task's."""
     return any(not path or layer.startswith(f"{path}/") for layer in layers)
+
+
+# === More words ===
+
+
+def with_more_words(task: Any, words: Iterable[str], vectors: Any = None) -> Any:
+    """A copy of a task that knows more words; see `Task.with_words`."""
+    argument = task.words_argument
+    if not argument or task.settings.get("level", "words") != "words":
+        reads = "has no vocabulary of words" if not argument else "reads characters"
+        raise ValueError(f"This {type(task).__name__} {reads}: there are no words to add.")
+    try:
+        given = check_texts(words, "words")
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+    if "" in given:
+        raise ValueError(f"`words` holds an empty string at position {given.index('')}.")
+    known = task.vocabulary.terms
+    there = set(known)
+    new = [form for form in dict.fromkeys(task.vocabulary.forms(given)) if form not in there]
+    path = task.word_layers[0]
+    table = keras.ops.convert_to_numpy(own_weights(task)[path][0])
+    rows = np.tile(table[UNKNOWN_ID], (len(new), 1))
+    if isinstance(vectors, str) and vectors == "pieces":
+        rows = vectors_from_pieces(known, table[FIRST_TERM_ID:], new)
+    elif vectors is not None:
+        find = _look_up(vectors)
+        to_table = linear_map(known, table[FIRST_TERM_ID:], find)
+        for row, vector in zip(rows, map(find, new), strict=True):
+            if vector is not None:
+                row[:] = vector @ to_table
+    return remade(task, {argument: [*known, *new]}, more_rows={path: rows})
+
+
+def _look_up(vectors: Any) -> Callable[[str], np.ndarray | None]:
+    """What finds the vector of a word."""
+    pair = vectors if isinstance(vectors, tuple) else [getattr(vectors, n, None) for n in _MATRIX]
+    if len(pair) != 2 or isinstance(pair[0], str) or not isinstance(pair[0], Collection):
+        raise ValueError(
+            "`vectors` must be None, 'pieces', an EmbeddingMatrix, or a pair of terms and their "
+            f"vectors. Received: {vectors!r:.100}"
+        )
+    terms, matrix = list(pair[0]), np.asarray(pair[1])
+    if matrix.ndim != 2 or len(matrix) != len(terms) or not np.isfinite(matrix).all():
+        raise ValueError(
+            f"`vectors` must hold a finite vector for each of its {len(terms)} terms, (terms, "
+            f"dimension). Received an array of the shape {matrix.shape}."
+        )
+    places = {term: place for place, term in reversed(list(enumerate(terms)))}  # the first counts
+
+    def find(word: str) -> np.ndarray | None:
+        place = places.get(word, places.get(word.lower()))
+        return None if place is None else matrix[place]
+
+    return find
+
+
+_MATRIX = ("terms", "matrix")
 
 
 # === Frozen parts ===

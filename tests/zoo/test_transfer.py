@@ -398,3 +398,89 @@ def test_a_frozen_model_goes_on_where_it_was_saved(tmp_path):
     for path, weights in numbers(task).items():
         for one, other in zip(weights, numbers(loaded)[path], strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+# === More words ===
+
+OLD = [["In", "Paris", "."], ["Ada", "saw", "Bo"]]
+
+
+def without_table(task):
+    return {p: w for p, w in numbers(task).items() if p != task.word_layers[0]}
+
+
+@pytest.mark.parametrize("vectors", [None, "pieces", "matrix"])
+@pytest.mark.parametrize("name", ["SequenceTagger", "TextClassifier"])
+def test_more_words(name, vectors, tmp_path):
+    old = tagger(spelling="cnn") if name == "SequenceTagger" else classifier()
+    terms = old.vocabulary.terms
+    if vectors == "matrix":
+        known = np.random.default_rng(3).normal(size=(len(terms), 2))
+        vectors = ([*terms, "rome", "Rome"], np.vstack([known, [[1.0, 2.0]], [[9.0, 9.0]]]))
+    old.freeze("words")
+    akin = max(terms, key=len) + "s"
+    new = old.with_words(["Rome", terms[0], "ROME", "2024", akin, "1999"], vectors)
+    assert new.vocabulary.terms == (*terms, "rome", "0000", akin)
+    assert new.frozen == ("words",)
+    assert not moved(without_table(old), without_table(new))
+    path = old.word_layers[0]
+    [table], [longer] = numbers(old)[path], numbers(new)[path]
+    assert longer[: len(table)].tobytes() == table.tobytes()
+    assert new.predict(old_texts(old)) == old.predict(old_texts(old))
+    rows = longer[len(table) :]
+    if vectors is None:
+        assert (rows == table[1]).all()
+    elif vectors == "pieces":
+        np.testing.assert_allclose(rows[0], rows[1], atol=1e-5)  # of both no piece is known
+        assert np.abs(rows[2] - rows[0]).max() > 0.01
+    else:
+        expected = [1.0, 2.0] @ np.linalg.lstsq(known, table[2:].astype(float))[0]
+        np.testing.assert_allclose(rows[0], expected, atol=1e-4)
+        assert (rows[1:] == table[1]).all()
+    again = type(new).from_preset(new.save_to_preset(tmp_path / "preset"))
+    assert not differing(new, again)
+    new.unfreeze()
+    new.fit(*TASKS[name].data(), epochs=1, verbose=0)
+
+
+def old_texts(task):
+    return OLD if type(task) is SequenceTagger else [" ".join(words) for words in OLD]
+
+
+def test_no_more_words():
+    old = tagger()
+    for words in ([], ["Paris", "paris"]):
+        for vectors in (None, "pieces"):
+            assert not differing(old, old.with_words(words, vectors))
+    assert old.with_words(["x"]).new_head(tags=DRUGS).vocabulary.terms[-1] == "x"
+
+
+@pytest.mark.parametrize(
+    ("words", "vectors", "message"),
+    [
+        ("rome", None, r"'words' must be a sequence of strings"),
+        ([1], None, r"'words' must hold str"),
+        (["a", ""], None, r"`words` holds an empty string at position 1"),
+        (["a"], "letters", r"`vectors` must be None, 'pieces', an EmbeddingMatrix.*'letters'"),
+        (["a"], 5, r"`vectors` must be None, 'pieces'"),
+        (["a"], (["a", "b"], np.zeros((3, 2))), r"each of its 2 terms.*\(3, 2\)"),
+        (["a"], (["a"], [[np.nan]]), r"finite vector"),
+        (["a"], (["a", "paris"], np.ones((2, 2))), r"Too few words .* 1 of 6. Expected at least 4"),
+    ],
+)
+def test_words_and_vectors_that_are_none(words, vectors, message):
+    with pytest.raises(ValueError, match=message):
+        tagger().with_words(words, vectors)
+
+
+def test_models_to_which_no_words_can_be_added():
+    with pytest.raises(ValueError, match=r"This TextClassifier reads characters"):
+        classifier(level="characters").with_words(["a"])
+    with pytest.raises(ValueError, match=r"This MemoryModel has no vocabulary of words"):
+        tiny("MemoryModel")[0].with_words(["a"])
+
+
+def test_vectors_of_another_length_are_refused_where_nothing_maps_them():
+    task = tagger()
+    with pytest.raises(ValueError, match=r"`matrix` must have the shape \(8, 4\).*\(8, 7\)"):
+        task.set_word_vectors(np.zeros((8, 7)), np.ones(8, bool))
