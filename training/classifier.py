@@ -6,6 +6,7 @@ languages and territories that Babel carries.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from kerasrnn.data import LabelledText, check_labels, load_texts
 from kerasrnn.networks.classifier import poolings
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.zoo import Classification, TextClassifier
+from kerasrnn.zoo.inputs import tokenize
 from training import plots
 from training.attention_plot import attention_over_tokens, drawable
 from training.data import data_path, load_parts, naming_flags, tenth_held_out
@@ -31,10 +33,10 @@ from training.flags import (
     flag,
     with_options_of,
 )
-from training.pretrained_words import WordVectorConfig
 from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
+from training.transfer import TransferConfig, naming_new_head
 
 DEFAULT_DATA = "builtin:languages"
 
@@ -51,7 +53,7 @@ _BY_DATA = (
 
 @dataclass
 @with_options_of(TextClassifier, by_data=_BY_DATA)
-class ClassifierConfig(WordVectorConfig):
+class ClassifierConfig(TransferConfig):
     """The flags of `python -m training.classifier`."""
 
     text_column: str | None = flag(None, "the column or feature of the texts: a name or a number")
@@ -147,16 +149,30 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
         """Labels that the classifier does not know fail now, not after an hour."""
         known = model.inventory.tags
         if config.preset:  # else they are those of this data
-            check_labels(data.train, known, data.source)
+            with naming_new_head(config):
+                check_labels(data.train, known, data.source)
         check_labels(data.validation, known, config.validation or data.source)
         check_labels(data.test, known, config.test or data.source)
+
+    def adapted(
+        self, config: ClassifierConfig, data: ClassifierData, model: TextClassifier
+    ) -> TextClassifier:
+        if config.new_words not in (None, "none"):
+            rows, _ = tokenize(model.tokenizer, [text.text for text in data.train])
+            model = config.with_new_words(model, (token for row in rows for token in row))
+        if not config.new_head:
+            return model
+        labels = sorted({text.label for text in data.train})
+        return model.new_head(**{**config.head_changes, "labels": labels})
+
+    def set_frozen(self, config: ClassifierConfig, model: TextClassifier) -> None:
+        config.set_frozen(model)
 
     # === Model ===
 
     def new_model(
         self, config: ClassifierConfig, data: ClassifierData, options: dict[str, Any]
     ) -> TextClassifier:
-        config.check()  # of the level that the data decides, too
         extra, length = config.known_vectors()
         if length:
             options["token_dimension"] = length
@@ -199,6 +215,8 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             counted=model.count_tokens([text.text for text in examples]),
             monitor="val_accuracy",
             adam=config.adam,
+            unfreeze_after=config.unfreeze_after,
+            unfreeze=functools.partial(config.unfreeze, model),
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -16,6 +17,19 @@ from kerasrnn.callbacks import WeightAverages
 from training.endings import Diverged, InterruptGuard
 from training.flags import UsageError
 from training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training with an optimizer of its own.
+
+    Attributes:
+        end: the epoch at which it ends.
+        start: compiles the model for it. What has learnt before goes on from the weights it has.
+    """
+
+    end: int
+    start: Callable[[], None]
 
 
 def fit_run(
@@ -32,12 +46,13 @@ def fit_run(
     patience: int | None = None,
     average_weights: float = 0.0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    stages: Sequence[Stage] = (),
 ) -> RunCallback:
     """Train up to an epoch, from the latest checkpoint if there is one, and go back to the best.
 
     Args:
         fit: called with `epochs`, `initial_epoch`, `callbacks` and `verbose`, as `model.fit`.
-        model: the compiled model.
+        model: the model; compiled, unless there are stages.
         folder: the run's folder.
         console: where progress is shown.
         epochs: at which epoch to stop.
@@ -45,10 +60,13 @@ def fit_run(
         monitor: the figure that says which weights are best.
         figures: what to show of an epoch's logs, and how to call it.
         maximize: whether more of the monitored figure is better.
-        patience: stop after as many epochs without a better figure; None for never.
+        patience: stop after as many epochs of the last stage without a better figure; None for
+            never.
         average_weights: the decay of the means of the weights that are measured and kept in place
             of the weights themselves; 0 for none.
         callbacks: others, which see each epoch before it is written down.
+        stages: what the training is made of, the last ending with it; none for a model that is
+            compiled, and trained as it is.
 
     Returns:
         The run's history. The model has its best weights.
@@ -58,10 +76,8 @@ def fit_run(
         Diverged: if a loss or the weights are not finite; the checkpoint before it is whole.
         UsageError: if a checkpoint is damaged.
     """
-    averages = WeightAverages(average_weights) if average_weights else None
-    if averages is not None:
-        averages.build(model)
-    state = folder.checkpoints.restore(model, averages)
+    stages = stages or [Stage(epochs, lambda: None)]
+    stage, averages, state = _resumed(model, folder, stages, average_weights)
     with InterruptGuard() as guard:
         run = RunCallback(
             folder,
@@ -69,6 +85,7 @@ def fit_run(
             monitor=monitor,
             maximize=maximize,
             patience=patience,
+            patient_until=stages[-2].end if len(stages) > 1 else 0,
             averages=averages,
             state=state,
         )
@@ -77,20 +94,54 @@ def fit_run(
             folder.checkpoints.check_best(model)
         if done and not run.stopped and done < epochs:
             console.print(f"Going on after epoch {done}.")
-        if done < epochs and not run.stopped:
-            progress = ProgressCallback(console, epochs, steps, figures)
-            own = [progress] if averages is None else [progress, averages]
-            try:
+        progress = ProgressCallback(console, epochs, steps, figures)
+        try:
+            for following in stages:
+                if run.stopped or len(run.history) >= following.end:
+                    continue
+                if following is not stage:
+                    following.start()
+                    run.averages = _averages(model, average_weights)
+                own = [progress] if run.averages is None else [progress, run.averages]
                 fit(
-                    epochs=epochs,
-                    initial_epoch=done,
+                    epochs=following.end,
+                    initial_epoch=len(run.history),
                     callbacks=[*own, *callbacks, run],
                     verbose=0,
                 )
-            finally:
-                progress.close()
+        finally:
+            progress.close()
     folder.checkpoints.restore_best(model)
     return run
+
+
+def _averages(model: keras.Model, decay: float) -> WeightAverages | None:
+    """Means that begin with the weights of a model; None without a decay."""
+    if not decay:
+        return None
+    averages = WeightAverages(decay)
+    averages.build(model)
+    return averages
+
+
+def _resumed(
+    model: keras.Model, folder: RunFolder, stages: Sequence[Stage], average_weights: float
+) -> tuple[Stage, WeightAverages | None, dict[str, Any] | None]:
+    """The stage in which the last epoch was done, with the model as it was behind that epoch."""
+    fault: UsageError | None = None
+    for stage in stages:
+        stage.start()
+        averages = _averages(model, average_weights)
+        try:
+            state = folder.checkpoints.restore(model, averages)
+        except UsageError as error:  # perhaps that of a later stage, in which more is learning
+            fault = fault or error
+            continue
+        history = (state or {}).get("history")
+        if not isinstance(history, list) or len(history) <= stage.end or stage is stages[-1]:
+            return stage, averages, state
+    assert fault is not None
+    raise fault
 
 
 class RunCallback(keras.callbacks.Callback):
@@ -102,6 +153,7 @@ class RunCallback(keras.callbacks.Callback):
         monitor: the figure that says which weights are best, such as `val_f1`.
         maximize: whether more of it is better.
         patience: stop after as many epochs without a better figure; None for never.
+        patient_until: from which epoch on these are counted.
         averages: means of the weights, which it writes into the checkpoint.
         state: what `Checkpoints.restore` returned, or None for a new run.
 
@@ -119,6 +171,7 @@ class RunCallback(keras.callbacks.Callback):
         monitor: str,
         maximize: bool = True,
         patience: int | None = None,
+        patient_until: int = 0,
         averages: WeightAverages | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
@@ -132,6 +185,7 @@ class RunCallback(keras.callbacks.Callback):
         self.monitor = monitor
         self.maximize = maximize
         self.patience = patience
+        self.patient_until = patient_until
         self.averages = averages
         self.history = list(state["history"])
         self.best = state["best"]
@@ -163,7 +217,8 @@ class RunCallback(keras.callbacks.Callback):
         if self.best is None or (figure > self.best if self.maximize else figure < self.best):
             self.best, self.best_epoch = figure, epoch + 1
             self.folder.checkpoints.save_best(self.model)
-        if self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
+        since = max(self.best_epoch, self.patient_until)
+        if self.patience is not None and epoch + 1 - since >= self.patience:
             self.stopped = self.model.stop_training = True
         self.folder.write_history(self.history)
         # Last: what it does not know of yet is done again, to the same result, after a kill.

@@ -122,6 +122,8 @@ def with_options_of(
                 config_class.__annotations__[name] = option.kind | None
                 setattr(config_class, name, _flag_of(option, name in by_data))
         config_class.of_model = types.MappingProxyType(found)  # type: ignore[attr-defined]
+        heads = [head.arguments for head in getattr(task_class, "heads", ()) if head.terms]
+        config_class.head_options = frozenset(sum(heads, ()))  # type: ignore[attr-defined]
         config_class.by_data |= frozenset(by_data)  # type: ignore[attr-defined]
         return config_class
 
@@ -202,6 +204,8 @@ class TrainingConfig:
     # The options of the model that are flags, and those for which the data decides.
     of_model: ClassVar[Mapping[str, Option]] = {}
     by_data: ClassVar[frozenset[str]] = frozenset()
+    # Those that belong to a head with labels, and can be set for a new one.
+    head_options: ClassVar[frozenset[str]] = frozenset()
 
     def check(self) -> None:
         """Raise a UsageError for flags that make no sense together."""
@@ -212,10 +216,16 @@ class TrainingConfig:
                 "--tensorboard needs the package tensorboard: pip install 'kerasrnn[tensorboard]'."
             )
         for name, field in flags_of(type(self)).items():
-            if self.preset and name in self.given and field.metadata["of_new_models"]:
+            free = not field.metadata["of_new_models"] or name in self.allowed_with_preset
+            if self.preset and name in self.given and not free:
                 raise UsageError(
                     f"--preset brings its own network: {flag_name(name)} cannot be set."
                 )
+
+    @property
+    def allowed_with_preset(self) -> frozenset[str]:
+        """The options of new models that can be set for a preset, too."""
+        return frozenset()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -249,6 +259,10 @@ class TrainingConfig:
             if getattr(self, name) is None and not (self.preset and name in self.of_model)
         }
         return dataclasses.replace(self, **kept)
+
+    def of_preset(self, settings: Mapping[str, Any]) -> Self:
+        """With the options as the model of a preset has them: what its data is read with."""
+        return self.with_settings(settings)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """With the options as a model has them: what a run writes down."""

@@ -13,7 +13,14 @@ from rich.console import Console
 from kerasrnn.serving import serving_command
 from kerasrnn.zoo import Task
 from training.endings import make_console, reporting_errors
-from training.fitting import RunCallback, decaying_adam, fit_run, parameters_of, set_seeds
+from training.fitting import (
+    RunCallback,
+    Stage,
+    decaying_adam,
+    fit_run,
+    parameters_of,
+    set_seeds,
+)
 from training.flags import TrainingConfig, UsageError, filled, parse_config, settings_of
 from training.run_folder import RunFolder
 
@@ -46,6 +53,8 @@ class Plan:
         optimizer: None for Adam with a rising and falling step size.
         adam: the class of that Adam, such as `LazyAdam`.
         compile: further arguments of `compile`.
+        unfreeze_after: after how many epochs `unfreeze` is called; None for never.
+        unfreeze: lets learn what is frozen.
     """
 
     fit: Callable[..., Any]
@@ -57,6 +66,8 @@ class Plan:
     optimizer: keras.optimizers.Optimizer | None = None
     adam: type[keras.optimizers.Optimizer] = keras.optimizers.Adam
     compile: Mapping[str, Any] = field(default_factory=dict)
+    unfreeze_after: int | None = None
+    unfreeze: Callable[[], None] | None = None
 
 
 class Script(ABC, Generic[Config, Data]):
@@ -120,7 +131,17 @@ class Script(ABC, Generic[Config, Data]):
 
     def for_preset(self, config: Config, model: Task) -> Config:
         """The settings with which data is read for a preset: the options are those of its model."""
-        return config.with_settings(model.settings)
+        return config.of_preset(model.settings)
+
+    def adapted(self, config: Config, data: Data, model: Task) -> Task:
+        """The model of a preset as the data wants it, such as with a new head.
+
+        Args:
+            config: the settings, without gaps.
+            data: the data.
+            model: the preset's model, or another that stands on its weights.
+        """
+        return model
 
     def check(self, model: Task, config: Config, data: Data) -> None:
         """Raise a ValueError, with the file's name, for data that the model cannot take."""
@@ -217,14 +238,18 @@ class Script(ABC, Generic[Config, Data]):
             model, config = self.preset_model(config)
         data = self.load_data(config)
         config = self.with_defaults(config, data)
+        config.check()  # of what the data decides, too
         if model is None:
             model = self.make_model(config, data)
-            config = config.with_settings(model.settings)
+        else:
+            model = self.adapted(config, data, model)
+        config = config.with_settings(model.settings)
+        self.set_frozen(config, model)
         self.check(model, config, data)
         folder.write_config(config, data=data.sizes())
         console.print(
-            f"{self.describe(config, data, model)}, {parameters_of(model):,} weights, "
-            f"seed {config.seed} → {config.out}",
+            f"{self.describe(config, data, model)}, {parameters_of(model):,} weights"
+            f"{_frozen(model)}, seed {config.seed} → {config.out}",
             highlight=False,
             markup=False,
         )
@@ -267,16 +292,29 @@ class Script(ABC, Generic[Config, Data]):
         """
         plan = self.plan(config, data, model)
         epochs = filled(config.epochs)
-        optimizer = plan.optimizer or decaying_adam(
-            filled(config.learning_rate), epochs * plan.steps, kind=plan.adam
-        )
-        model.compile(optimizer, **plan.compile)
+
+        def stage(begin: int, end: int, prepare: Callable[[], None] | None = None) -> Stage:
+            def start() -> None:
+                if prepare is not None:
+                    prepare()
+                optimizer = plan.optimizer or decaying_adam(
+                    filled(config.learning_rate), (end - begin) * plan.steps, kind=plan.adam
+                )
+                model.compile(optimizer, **plan.compile)
+
+            return Stage(end, start)
+
+        after = plan.unfreeze_after
+        stages = [stage(0, epochs)]
+        if after is not None:
+            stages = [stage(0, after), stage(after, epochs, plan.unfreeze)]
         run = fit_run(
             plan.fit,
             model,
             folder,
             console,
             epochs=epochs,
+            stages=stages,
             steps=plan.steps,
             monitor=plan.monitor,
             maximize=plan.maximize,
@@ -286,6 +324,9 @@ class Script(ABC, Generic[Config, Data]):
             callbacks=_tensorboard(folder) if config.tensorboard else (),
         )
         return plan, run
+
+    def set_frozen(self, config: Config, model: Task) -> None:
+        """Freeze what the flags name; nothing where a script has none for it."""
 
     def evaluate(self, config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
         """Measure a preset on all data that is named, to its end, and do nothing else.
@@ -318,6 +359,10 @@ class Script(ABC, Generic[Config, Data]):
             "seed": config.seed,
             "parameters": parameters_of(model),
         }
+
+
+def _frozen(model: Task) -> str:
+    return f", {' and '.join(model.frozen)} frozen" if model.frozen else ""
 
 
 def _tensorboard(folder: RunFolder) -> list[keras.callbacks.Callback]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerasrnn.data import TaggedSentence, check_tags, infer_scheme, load_sentences
+from kerasrnn.data import DataError, TaggedSentence, check_tags, infer_scheme, load_sentences
 from kerasrnn.data.conll import in_scheme
 from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors
 from kerasrnn.text import spans
@@ -26,10 +26,10 @@ from training import plots
 from training.data import data_path, load_parts, naming_flags, tenth_held_out
 from training.fitting import RunCallback
 from training.flags import COUNT, filled, flag, with_options_of
-from training.pretrained_words import WordVectorConfig
 from training.run_folder import RunFolder
 from training.script import Plan, Script
 from training.soft_labels import SoftLabels
+from training.transfer import TransferConfig, naming_new_head
 
 DEFAULT_DATA = "builtin:entities"
 
@@ -48,7 +48,7 @@ _BY_DATA = (
 
 @dataclass
 @with_options_of(SequenceTagger, by_data=_BY_DATA)
-class TaggerConfig(WordVectorConfig):
+class TaggerConfig(TransferConfig):
     """The flags of `python -m training.tagger`."""
 
     column: str | None = flag(None, "where the tags are: a number, or upos, xpos … for CoNLL-U")
@@ -70,6 +70,15 @@ class TaggerConfig(WordVectorConfig):
     soft_labels: str | None = flag(
         None, "what to learn in place of --data: a file that python -m training.teacher wrote"
     )
+
+    @property
+    def allowed_with_preset(self) -> frozenset[str]:
+        own = {"sentence_labels"} if self.new_head else set()
+        return super().allowed_with_preset | own
+
+    @property
+    def _has_vectors(self) -> bool:
+        return super()._has_vectors or bool(self.subwords)
 
 
 @dataclass
@@ -119,7 +128,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         @naming_flags(config)
         def load(name: str, split: str) -> list[TaggedSentence]:
             wanted = None if scheme == "none" else scheme
-            return in_scheme(read(name, split), wanted, None, data_path(name))
+            with naming_new_head(config):
+                return in_scheme(read(name, split), wanted, None, data_path(name))
 
         source, rows, validation, test = load_parts(config, DEFAULT_DATA, load)
         if not validation and hold_out:
@@ -150,9 +160,25 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         """Tags that the tagger does not know fail now, with the file's name, not after an hour."""
         known = model.inventory.tags
         if config.preset:  # else they are those of this data
-            check_tags(data.train, known, data.source)
+            with naming_new_head(config):
+                check_tags(data.train, known, data.source)
+                _check_labels(data.train, model, data.source)
         check_tags(data.validation, known, config.validation or data.source)
         check_tags(data.test, known, config.test or data.source)
+
+    def adapted(
+        self, config: TaggerConfig, data: TaggerData, model: SequenceTagger
+    ) -> SequenceTagger:
+        words = (token for sentence in data.train for token in sentence.tokens)
+        model = config.with_new_words(model, words)
+        if not config.new_head:
+            return model
+        head = self.task_class.head_of(_labelled(config, data), data.scheme)
+        changes = {"crf": data.scheme != "none", **config.head_changes, **head}
+        return model.new_head(**changes)
+
+    def set_frozen(self, config: TaggerConfig, model: SequenceTagger) -> None:
+        config.set_frozen(model)
 
     # === Model ===
 
@@ -165,11 +191,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         if config.subwords:
             options["subwords"], table = SUBWORD_PACKAGES[config.subwords].read_subwords()
             options["subword_dimension"] = table.shape[1]
-        sentences = data.train
-        if not config.sentence_labels:
-            sentences = [replace(sentence, label=None) for sentence in sentences]
         tagger = self.task_class.from_sentences(
-            sentences, min_count=config.min_count, extra_words=extra, **options
+            _labelled(config, data), min_count=config.min_count, extra_words=extra, **options
         )
         config.set_vectors(tagger)
         if config.subwords:
@@ -209,6 +232,8 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
             counted=sum(map(len, examples)),
             monitor=monitor,
             adam=config.adam,
+            unfreeze_after=config.unfreeze_after,
+            unfreeze=functools.partial(config.unfreeze, model),
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
         )
 
@@ -322,6 +347,26 @@ def _names(scheme: str, sentence: TaggedSentence) -> set[tuple[str, str | None]]
     # A tagger that knows a label knows all tags of it.
     words = sentence.tags if scheme == "none" else [tag[2:] for tag in sentence.tags if tag != "O"]
     return {("word", word) for word in words} | {("sentence", sentence.label)}
+
+
+def _labelled(config: TaggerConfig, data: TaggerData) -> list[TaggedSentence]:
+    """The sentences to train on, with their labels if these are to be learnt."""
+    if config.sentence_labels:
+        return data.train
+    return [replace(sentence, label=None) for sentence in data.train]
+
+
+def _check_labels(sentences: list[TaggedSentence], model: SequenceTagger, source: str) -> None:
+    """Check that a tagger with labels knows those of all sentences."""
+    if model.label_inventory is None:
+        return
+    known = model.label_inventory.tags
+    for number, sentence in enumerate(sentences, start=1):
+        if sentence.label not in known:
+            raise DataError(
+                f"{source}: expected a label seen in training, one of {', '.join(known)}, "
+                f"got {sentence.label!r} for sentence {number}."
+            )
 
 
 def _taught(source: str, model: SequenceTagger) -> tuple[list[TaggedSentence], list[np.ndarray]]:

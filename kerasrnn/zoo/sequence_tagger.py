@@ -269,14 +269,44 @@ class SequenceTagger(Task):
         words = known_words(
             cls, arguments, counts, min_count=min_count, most=max_words, extra=extra_words
         )
+        return cls(words, **{**cls.head_of(sentences, scheme), **arguments})
+
+    @staticmethod
+    def head_of(sentences: Iterable[TaggedSentence], scheme: str = "BIO") -> dict[str, Any]:
+        """What some sentences ask of a head: their tags and labels, as `new_head` takes them.
+
+        Args:
+            sentences: the training sentences.
+            scheme: what their tags mean. To `B-X` belongs `I-X`, and so on, whether it occurs or
+                not.
+
+        Returns:
+            `tags`, `scheme`, and `labels`, None where the sentences have none.
+
+        Raises:
+            ValueError: if some sentences have a label and some have none, or tags do not fit the
+                scheme.
+
+        Example:
+
+        >>> from kerasrnn.data import TaggedSentence
+        >>> from kerasrnn.zoo import SequenceTagger
+        >>> sentence = TaggedSentence(("Take", "aspirin"), ("O", "B-DRUG"))
+        >>> head = SequenceTagger.head_of([sentence])
+        >>> SequenceTagger.from_preset("ner_en_starter", **head).inventory.tags
+        ('O', 'B-DRUG', 'I-DRUG')
+        """
+        sentences = _as_sentences(sentences, None, "sentences")
         labels = {sentence.label for sentence in sentences}
-        if labels != {None}:
-            if None in labels:
-                raise ValueError("Either every sentence has a label or none. Some have none.")
-            arguments.setdefault("labels", sorted(label for label in labels if label))
+        if labels != {None} and None in labels:
+            raise ValueError("Either every sentence has a label or none. Some have none.")
         check_tag_forms(sentences, scheme, "sentences")
         tags = {tag for sentence in sentences for tag in sentence.tags}
-        return cls(words, _complete(tags, scheme), scheme=scheme, **arguments)
+        return {
+            "tags": _complete(tags, scheme),
+            "scheme": scheme,
+            "labels": sorted(label for label in labels if label) or None,
+        }
 
     def set_word_vectors(self, matrix: np.ndarray, found: Sequence[int] | np.ndarray) -> None:
         """Set word embeddings to pretrained vectors.
