@@ -34,9 +34,9 @@ from training.flags import (
     with_options_of,
 )
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import Plan
 from training.soft_labels import SoftLabels
-from training.transfer import TransferConfig, naming_new_head
+from training.transfer import TransferConfig, TransferScript, naming_new_head
 
 DEFAULT_DATA = "builtin:languages"
 
@@ -95,7 +95,7 @@ class ClassifierData:
         return {f"{name}_texts": len(part) for name, part in parts.items()}
 
 
-class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
+class ClassifierScript(TransferScript[ClassifierConfig, ClassifierData]):
     """Trains a `TextClassifier`."""
 
     name = "classifier"
@@ -164,9 +164,6 @@ class ClassifierScript(Script[ClassifierConfig, ClassifierData]):
             return model
         labels = sorted({text.label for text in data.train})
         return model.new_head(**{**config.head_changes, "labels": labels})
-
-    def set_frozen(self, config: ClassifierConfig, model: TextClassifier) -> None:
-        config.set_frozen(model)
 
     # === Model ===
 

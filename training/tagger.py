@@ -27,9 +27,9 @@ from training.data import data_path, load_parts, naming_flags, tenth_held_out
 from training.fitting import RunCallback
 from training.flags import COUNT, filled, flag, with_options_of
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import Plan
 from training.soft_labels import SoftLabels
-from training.transfer import TransferConfig, naming_new_head
+from training.transfer import TransferConfig, TransferScript, naming_new_head
 
 DEFAULT_DATA = "builtin:entities"
 
@@ -97,7 +97,7 @@ class TaggerData:
         return {f"{name}_sentences": len(part) for name, part in parts.items()}
 
 
-class TaggerScript(Script[TaggerConfig, TaggerData]):
+class TaggerScript(TransferScript[TaggerConfig, TaggerData]):
     """Trains a `SequenceTagger`."""
 
     name = "tagger"
@@ -176,9 +176,6 @@ class TaggerScript(Script[TaggerConfig, TaggerData]):
         head = self.task_class.head_of(_labelled(config, data), data.scheme)
         changes = {"crf": data.scheme != "none", **config.head_changes, **head}
         return model.new_head(**changes)
-
-    def set_frozen(self, config: TaggerConfig, model: SequenceTagger) -> None:
-        config.set_frozen(model)
 
     # === Model ===
 

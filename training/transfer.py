@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from kerasrnn.embeddings import read_vectors
-from kerasrnn.zoo import Task
+from kerasrnn.zoo import LanguageModel, Task
 from training.data import check_vectors, data_path
 from training.flags import COUNT, TrainingConfig, UsageError, flag
 from training.pretrained_words import WordVectorConfig
+from training.script import RunData, Script
 
 _FROZEN = ("none", "words", "body")
 
@@ -133,6 +134,29 @@ class TransferConfig(WordVectorConfig):
         model.unfreeze()
         if self.freeze == "words":
             model.unfreeze("words")  # also those that the constructor keeps as they are
+
+
+Config = TypeVar("Config", bound=TransferConfig)
+Data = TypeVar("Data", bound=RunData)
+
+
+class TransferScript(Script[Config, Data]):
+    """A script whose model can be carried to new data."""
+
+    def preset_model(self, config: Config) -> tuple[Task, Config]:
+        """The model of `--preset`; of a language model's one that stands on its weights."""
+        if config.new_head:
+            model = Task.from_preset(config.preset or "")
+            if isinstance(model, LanguageModel):
+                options = {"dtype": config.precision, **config.overrides}
+                task_class: Any = self.task_class
+                # With labels that are there until the data is read.
+                started = task_class.from_language_model(model, ["O", "B-X"], **options)
+                return started, self.for_preset(config, started)
+        return super().preset_model(config)
+
+    def set_frozen(self, config: Config, model: Task) -> None:
+        config.set_frozen(model)
 
 
 @contextlib.contextmanager

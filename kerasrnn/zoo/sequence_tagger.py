@@ -31,6 +31,7 @@ from kerasrnn.text import (
     entities_from_tags,
 )
 from kerasrnn.text.plain import items_of
+from kerasrnn.zoo import transfer
 from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
 from kerasrnn.zoo.inputs import (
     WordFeatures,
@@ -307,6 +308,37 @@ class SequenceTagger(Task):
             "scheme": scheme,
             "labels": sorted(label for label in labels if label) or None,
         }
+
+    @classmethod
+    def from_language_model(cls, model: Any, tags: Terms, **arguments: Any) -> Self:
+        """A new tagger that reads as a language model has learnt to.
+
+        Its vocabulary, its embeddings and its recurrent layers are those of the language model, bit
+        by bit; the rest begins anew. After Dai and Le (2015), "Semi-supervised Sequence Learning".
+
+        Args:
+            model: a `LanguageModel` of words.
+            tags: the tags, in any order.
+            **arguments: the constructor's other arguments that the language model does not decide,
+                such as `dropout`. It reads from the left, so `bidirectional` is false by default;
+                with it, layers that read from the right begin anew.
+
+        Returns:
+            A tagger. To `freeze`, its body is what comes from the language model.
+
+        Raises:
+            ValueError: if the language model reads at another level, an argument is one that it
+                decides, or it has several layers with `bidirectional`.
+
+        Example:
+
+        >>> from kerasrnn.zoo import LanguageModel, SequenceTagger
+        >>> texts = ["to be or not to be"]
+        >>> model = LanguageModel.from_texts(texts, level="words", units=8, dimension=4)
+        >>> SequenceTagger.from_language_model(model, ["O", "B-X"]).vocabulary.terms
+        ('be', 'to', 'not', 'or')
+        """
+        return transfer.on_language_model(cls, model, ("words",), {"tags": tags, **arguments})
 
     def set_word_vectors(self, matrix: np.ndarray, found: Sequence[int] | np.ndarray) -> None:
         """Set word embeddings to pretrained vectors.

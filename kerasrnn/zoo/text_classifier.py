@@ -19,6 +19,7 @@ from kerasrnn.serving import Signature
 from kerasrnn.storage.term_files import check_terms
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
 from kerasrnn.text.plain import items_of, texts_of
+from kerasrnn.zoo import transfer
 from kerasrnn.zoo.batches import Encoded, batches_of
 from kerasrnn.zoo.inputs import (
     WordFeatures,
@@ -254,6 +255,38 @@ class TextClassifier(Task):
             cls, arguments, counts, min_count=min_count, most=most_tokens, extra=extra_tokens
         )
         return cls(tokens, sorted({text.label for text in texts}), **arguments)
+
+    @classmethod
+    def from_language_model(cls, model: Any, labels: Terms, **arguments: Any) -> Self:
+        """A new classifier that reads as a language model has learnt to.
+
+        Its vocabulary, its embeddings and its recurrent layers are those of the language model, bit
+        by bit; the rest begins anew. After Dai and Le (2015), "Semi-supervised Sequence Learning".
+
+        Args:
+            model: a `LanguageModel` of words or characters.
+            labels: the labels, at least two.
+            **arguments: the constructor's other arguments that the language model does not decide,
+                such as `dropout`. It reads from the left, so `bidirectional` is false by default;
+                with it, layers that read from the right begin anew.
+
+        Returns:
+            A classifier. To `freeze`, its body is what comes from the language model.
+
+        Raises:
+            ValueError: if the language model reads at another level, an argument is one that it
+                decides, or it has several layers with `bidirectional`.
+
+        Example:
+
+        >>> from kerasrnn.zoo import LanguageModel, TextClassifier
+        >>> model = LanguageModel.from_texts(["to be or not to be"], units=8, dimension=4)
+        >>> TextClassifier.from_language_model(model, ["prose", "verse"]).settings["level"]
+        'characters'
+        """
+        return transfer.on_language_model(
+            cls, model, ("words", "characters"), {"labels": labels, **arguments}
+        )
 
     def set_word_vectors(self, matrix: np.ndarray, found: Sequence[int] | np.ndarray) -> None:
         """Set token embeddings to pretrained vectors.

@@ -198,9 +198,73 @@ def remade(
             )
         for weight, value in zip(weights, kept, strict=True):
             weight.assign(value)
-    made._new_layers = frozenset(begun)
+    made._new_layers = frozenset(begun) | task._new_layers
     _keep_flags(task, made, begun)
     return made
+
+
+def on_language_model(
+    task_class: Any, model: Any, levels: Collection[str], arguments: Mapping[str, Any]
+) -> Any:
+    """A new task that reads as a language model does; see `TextClassifier.from_language_model`.
+
+    Args:
+        task_class: the task's class.
+        model: the language model.
+        levels: the levels at which the class can read.
+        arguments: those of the task's constructor that the language model does not decide.
+
+    Returns:
+        The task. Its embeddings and recurrent layers have the language model's weights.
+
+    Raises:
+        ValueError: if the language model reads at another level, an argument is one that it
+            decides, or there is no room for its weights.
+    """
+    if not hasattr(model, "text_units"):
+        raise ValueError(f"`model` must be a LanguageModel. Received: {type(model).__name__}")
+    level = model.settings["level"]
+    if level not in levels:
+        raise ValueError(
+            f"{task_class.__name__} cannot read as this language model does, at the level of "
+            f"{level}. Expected a language model of {' or '.join(levels)}."
+        )
+    table = task_class.word_layers[0].rpartition("/")[2]  # such as word_embeddings
+    decided = {
+        task_class.words_argument: list(model.text_units.terms),
+        f"{table.partition('_')[0]}_dimension": model.settings["dimension"],
+        **{name: model.settings[name] for name in ("cell", "units", "depth", "lowercase")},
+        "normalize_digits": False,
+        "split_contractions": False,
+        # Beside the embedding there is no room for more.
+        **{"spelling": "none", "capitals": False, "subwords": None},
+        "level": level,
+    }
+    decided = {k: v for k, v in decided.items() if k in options_of(task_class)}
+    for name in arguments:
+        if name in decided:
+            raise ValueError(f"`{name}` is that of the language model: {decided[name]!r:.60}.")
+    both = arguments.get("bidirectional", False)
+    if both and model.settings["depth"] > 1:
+        raise ValueError(
+            "`bidirectional` must be False for a language model of several layers: those above the "
+            "first would read both directions, and have learnt to read one."
+        )
+    given = {"dtype": model.dtype_policy, "bidirectional": False, **arguments}
+    task = task_class(**decided, **given)
+    old = own_weights(model)
+    begun = set()
+    for path, weights in own_weights(task).items():
+        source = path.replace("/both_1/forward_layer_1/", "/layer_1/") if both else path
+        if path == task_class.word_layers[0]:
+            weights[0].assign(old["network/embedding"][0])
+        elif source.startswith("network/rnn/") and source in old:
+            for weight, value in zip(weights, old[source], strict=True):
+                weight.assign(value)
+        else:
+            begun.add(path)
+    task._new_layers = frozenset(begun)
+    return task
 
 
 def own_weights(task: Any) -> dict[str, list[Any]]:

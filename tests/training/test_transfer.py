@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrnn.zoo import SequenceTagger, TextClassifier
+from kerasrnn.zoo import LanguageModel, SequenceTagger, TextClassifier
 from kerasrnn.zoo.transfer import own_weights
 from tests.training.conftest import figures, killed_after
 from tests.zoo.conftest import SMALL, toy_sentences
@@ -247,6 +247,28 @@ def test_words_of_the_data(preset, drugs, sentiments, tmp_path, no_export):
     shared = np.array([row["good"], row["bad"], row["film"]])
     expected = 4 * np.linalg.lstsq(np.array([[1.0], [2.0], [3.0]]), shared)[0][0]
     np.testing.assert_allclose(row["fine"], expected, atol=1e-4)
+
+
+# === A language model's body ===
+
+
+@pytest.mark.parametrize("script", [tagger, classifier])
+def test_a_language_model_s_body(script, drugs, sentiments, tmp_path, no_export):
+    keras.utils.set_random_seed(1)
+    texts = ["Ada takes Aspirin .", "a fine film"]
+    lm = LanguageModel.from_texts(texts, level="words", units=6, dimension=5, cell="gru")
+    lm.save_to_preset(tmp_path / "lm")
+    data = drugs if script is tagger else sentiments[1]
+    flags = ("--new-head", "--freeze", "body", "--epochs", "1", "--dropout", "0.25")
+    model = run(script, tmp_path / "lm", data, tmp_path / "run", *flags)
+    assert model.settings["cell"] == "gru"
+    assert model.settings["dropout"] == 0.25
+    assert model.vocabulary.terms == lm.text_units.terms
+    old, new = own_weights(lm), own_weights(model)
+    for path, place in (("rnn/layer_1/gru_cell",) * 2, ("embedding", model.word_layers[0][8:])):
+        for a, b in zip(old[f"network/{path}"], new[f"network/{place}"], strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    script.main(["--out", str(tmp_path / "run"), "--resume"])
 
 
 # === Flags that make no sense together ===

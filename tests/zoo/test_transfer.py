@@ -484,3 +484,87 @@ def test_vectors_of_another_length_are_refused_where_nothing_maps_them():
     task = tagger()
     with pytest.raises(ValueError, match=r"`matrix` must have the shape \(8, 4\).*\(8, 7\)"):
         task.set_word_vectors(np.zeros((8, 7)), np.ones(8, bool))
+
+
+# === A language model's body ===
+
+
+def language_model(**arguments):
+    keras.utils.set_random_seed(3)
+    task = tiny("LanguageModel", **{"level": "words", **arguments})[0]
+    for weight in task.weights:
+        weight.assign(np.random.default_rng(7).normal(size=weight.shape))
+    return task
+
+
+def started(name, model, **arguments):
+    labels = ["a", "b"] if name == "TextClassifier" else ["O", "B-X"]
+    return getattr(zoo, name).from_language_model(model, labels, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "arguments"),
+    [
+        ("TextClassifier", {}, {"pooling": "attention+max"}),
+        ("TextClassifier", {"level": "characters", "depth": 2, "cell": "gru"}, {}),
+        ("TextClassifier", {"tied": True, "dimension": 6}, {"bidirectional": True}),
+        ("SequenceTagger", {"cell": "gru", "lowercase": True}, {}),
+        ("SequenceTagger", {"depth": 2}, {"crf": False}),
+        ("SequenceTagger", {}, {"bidirectional": True}),
+    ],
+)
+def test_a_task_on_a_language_model(name, options, arguments, tmp_path):
+    model = language_model(**options)
+    task = started(name, model, **arguments)
+    assert task.vocabulary.terms == model.text_units.terms
+    old, new = numbers(model), numbers(task)
+    assert new[task.word_layers[0]][0].tobytes() == old["network/embedding"][0].tobytes()
+    both = arguments.get("bidirectional")
+    kept = {path for path in old if path.startswith("network/rnn")}
+    assert len(kept) == model.settings["depth"]
+    for path in kept:
+        place = path.replace("/layer_1", "/both_1/forward_layer_1") if both else path
+        assert [w.tobytes() for w in new[place]] == [w.tobytes() for w in old[path]]
+    # The states that are pooled, or scored, are those of the language model.
+    text = "to be or not"
+    split = text.split() if task.settings.get("level", "words") == "words" else list(text)
+    ids = np.array([task.vocabulary(split).numpy()])
+    assert (ids > 1).all()
+    network = task.network
+    hidden = keras.Model(network.inputs, network.get_layer("rnn").output)
+    table, rnn = model.network.embedding, model.network.rnn
+    found = hidden({next(iter(network.input)): ids})[..., : model.settings["units"]]
+    np.testing.assert_allclose(found, rnn(table(ids))[0], atol=1e-6)
+    task.freeze("body")
+    learning = {weight.path.split("/")[0] for weight in task.trainable_weights}
+    assert not learning & {"token_embeddings", "word_embeddings"}
+    assert ("rnn" in learning) is bool(both)  # the layers that read from the right
+    assert ("attention_pooling" in learning) is (name == "TextClassifier")
+    again = type(task).from_preset(task.save_to_preset(tmp_path / "preset"))
+    assert again.predict([text]) == task.predict([text])
+
+
+def test_what_a_language_model_decides():
+    for name, arguments, message in (
+        ("TextClassifier", {"units": 7}, r"`units` is that of the language model: 4"),
+        ("TextClassifier", {"level": "words"}, r"`level` is that of the language model: 'words'"),
+        ("SequenceTagger", {"words": ["a"]}, r"`words` is that of the language model"),
+        ("SequenceTagger", {"word_dimension": 4}, r"`word_dimension` is that of the language"),
+        ("SequenceTagger", {"spelling": "cnn"}, r"`spelling` is that of the language model"),
+        ("SequenceTagger", {"capitals": True}, r"`capitals` is that of the language model"),
+        ("SequenceTagger", {"subwords": ["a"]}, r"`subwords` is that of the language model"),
+        ("TextClassifier", {"foo": 1}, r"has no argument 'foo'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            started(name, language_model(), **arguments)
+    with pytest.raises(ValueError, match=r"`bidirectional` must be False .* several layers"):
+        started("TextClassifier", language_model(depth=2), bidirectional=True)
+    with pytest.raises(ValueError, match=r"the level of characters. Expected .* of words"):
+        started("SequenceTagger", language_model(level="characters"))
+    with pytest.raises(ValueError, match=r"the level of bytes. Expected .* words or characters"):
+        bytes_model = zoo.LanguageModel(level="bytes", units=4, dimension=4)
+        started("TextClassifier", bytes_model)
+    with pytest.raises(ValueError, match=r"'labels' must hold distinct"):
+        zoo.TextClassifier.from_language_model(language_model(), ["a", "a"])
+    with pytest.raises(ValueError, match=r"`model` must be a LanguageModel. Received: MemoryModel"):
+        started("TextClassifier", tiny("MemoryModel")[0])
