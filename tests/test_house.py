@@ -132,6 +132,27 @@ def test_base_dependencies_are_what_is_imported():
     assert declared >= NOT_IMPORTED
 
 
+def requirements_of(extra: str) -> set[str]:
+    """The packages that an extra brings, with those of extras that it names."""
+    found = set()
+    for line in lines(setup()["options.extras_require"][extra]):
+        inner = re.fullmatch(r"kerasrnn\[(.*)\]", line)
+        if inner:
+            found |= set().union(*map(requirements_of, inner[1].split(",")))
+        else:
+            found.add(name_of(line))
+    return found
+
+
+def test_packages_that_hold_only_data_have_extras_of_their_own():
+    from kerasrnn.embeddings import VECTOR_PACKAGES
+
+    extras = setup()["options.extras_require"]
+    for package in VECTOR_PACKAGES.values():
+        bringing = {extra for extra in extras if package.distribution in requirements_of(extra)}
+        assert bringing == {package.extra}, package.distribution
+
+
 def test_requirements_for_tensorflow_cpu_are_the_same_but_for_tensorflow():
     declared = lines(setup()["options"]["install_requires"])
     expected = [re.sub("^tensorflow(?=>)", "tensorflow-cpu", line) for line in declared]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kerasrnn.embeddings import VECTOR_PACKAGES
 from kerasrnn.storage.atomic import replacing_file
 from kerasrnn.zoo.presets import read_config, read_index
 
@@ -73,7 +75,7 @@ def render(zoo: Path = ZOO) -> dict[Path, str]:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if "card" not in config:
             raise ValueError(f"{folder / 'config.toml'} has no [card].")
-        files[folder / "README.md"] = _card(name, folder, entry, config["card"], metrics)
+        files[folder / "README.md"] = _card(name, folder, entry, config, metrics)
         rows.append(_row(name, folder, entry, metrics))
     files[zoo / "README.md"] = _table(rows)
     return files
@@ -99,6 +101,36 @@ def spread(values: Sequence[float], scale: float = 1.0, form: str = ".1f") -> st
     scaled = [scale * value for value in values]
     mean = format(statistics.fmean(scaled), form)
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(scaled):{form}}"
+
+
+def extras_of(settings: Mapping[str, Any], preparation: str = "") -> list[str]:
+    """The extras that bring the packages of word vectors and the teacher that training needs.
+
+    Args:
+        settings: the settings of a run.
+        preparation: the command that is run before it, if there is one.
+
+    Returns:
+        `training` and these extras; nothing where settings name none of them.
+
+    Example:
+
+    >>> from training.zoo_readme import extras_of
+    >>> extras_of({"embeddings": "glove-6b-50d+vader"})
+    ['training', 'glove', 'vader']
+    """
+    sources = [settings.get("embeddings"), settings.get("subwords")]
+    teacher = "training.teacher" in preparation
+    if teacher:
+        from training.teacher import parser  # it loads TensorFlow
+
+        for name in ("embeddings", "encoder"):
+            given = re.search(rf"--{name}[ =](\S+)", preparation)
+            sources.append(given[1] if given else parser().get_default(name))
+    names = [name for source in sources if source for name in source.split("+")]
+    packages = [VECTOR_PACKAGES[name] for name in names if name in VECTOR_PACKAGES]
+    extras = ["teacher"] * teacher + [package.extra for package in packages if package.extra]
+    return list(dict.fromkeys(["training", *extras])) if extras else []
 
 
 def size_of(folder: Path) -> str:
@@ -162,9 +194,10 @@ def _figures(entry: dict[str, str], part: dict[str, Any]) -> dict[str, Figure]:
 
 
 def _card(
-    name: str, folder: Path, entry: dict[str, str], card: dict[str, Any], metrics: dict[str, Any]
+    name: str, folder: Path, entry: dict[str, str], config: dict[str, Any], metrics: dict[str, Any]
 ) -> str:
-    runs = metrics["runs"]
+    card, runs = config["card"], metrics["runs"]
+    extras = extras_of(config.get("training", {}), card.get("preparation", ""))
     seeds = ", ".join(str(run["seed"]) for run in runs)
     lines = [
         f"# {name}",
@@ -223,6 +256,7 @@ def _card(
         "## Made by",
         "",
         "```",
+        *([f"pip install -e '.[{','.join(extras)}]'"] if extras else []),
         *([card["preparation"]] if "preparation" in card else []),
         *(f"{card['command']} --seed {run['seed']}" for run in runs),
         "```",

