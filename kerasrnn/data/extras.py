@@ -12,7 +12,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
 
     Args:
         module: the module to import, such as `scipy.io`.
-        extra: the extra that brings it, such as `training` or `music`.
+        extra: the extra that brings it, such as `training`.
         purpose: what it is needed for, as the beginning of a sentence.
 
     Returns:
@@ -33,8 +33,8 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         root = module.partition(".")[0]
         if (error.name or "").partition(".")[0] != root:
             raise  # it is there, and lacks something itself
-        name = _DISTRIBUTIONS.get(root, root)
+        package = _DISTRIBUTIONS.get(root, root)
         raise ImportError(
-            f"{purpose} needs {name}. Install it: pip install 'kerasrnn[{extra}]', "
-            f"or pip install {name}."
+            f"{purpose} needs {package}. Install it: pip install 'kerasrnn[{extra}]', "
+            f"or pip install {package}."
         ) from error

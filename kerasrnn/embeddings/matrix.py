@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -584,6 +585,89 @@ class EmbeddingMatrix:
         form = str.upper if case_insensitive else str
         names = [form(term) for term in self._terms[:restrict_vocab]]
         return form, names, {name: row for row, name in reversed(list(enumerate(names)))}
+
+    # === Pictures ===
+
+    def plot(self, words: Iterable[str] | None = None, **options: Any) -> Any:
+        """Draw words as points; see `kerasrnn.embeddings.pictures.plot`.
+
+        Args:
+            words: the words to draw, besides those of groups and analogies.
+            **options: its other arguments, such as `method`, `groups` and `analogies`.
+
+        Returns:
+            Matplotlib's axes.
+
+        Raises:
+            UnknownTermError: a word is none of the terms.
+            ImportError: scikit-learn or textalloc is not installed.
+
+        Example:
+
+        >>> from kerasrnn.embeddings import EmbeddingMatrix
+        >>> m = EmbeddingMatrix(["man", "woman", "king"], [[1, 0, 0], [1, 1, 0], [1, 0, 1]])
+        >>> [text.get_text() for text in m.plot(method="pca").texts]
+        ['man', 'woman', 'king']
+        """
+        from kerasrnn.embeddings.pictures import plot
+
+        return plot(self, words, **options)
+
+    def heat_map(self, words: Iterable[str], axes: Mapping[str, Any], **options: Any) -> Any:
+        """Draw words against features; see `kerasrnn.embeddings.pictures.heat_map`.
+
+        Args:
+            words: the words, a column each.
+            axes: for each feature its two ends, such as `{"gender": ("man", "woman")}`.
+            **options: its other arguments, such as `title` and `ax`.
+
+        Returns:
+            Matplotlib's axes. The numbers alone are those of
+            `kerasrnn.embeddings.pictures.axis_table`.
+
+        Raises:
+            UnknownTermError: a word is none of the terms.
+
+        Example:
+
+        >>> from kerasrnn.embeddings import EmbeddingMatrix
+        >>> m = EmbeddingMatrix(["man", "woman", "king"], [[1, 0, 0], [0, 1, 0], [1, 0, 1]])
+        >>> [text.get_text() for text in m.heat_map(["king"], {"gender": ("man", "woman")}).texts]
+        ['−0.50']
+        """
+        from kerasrnn.embeddings.pictures import heat_map
+
+        return heat_map(self, words, axes, **options)
+
+    def to_projector(
+        self,
+        folder: str | os.PathLike[str],
+        words: Iterable[str] | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write a folder for TensorBoard's Embedding Projector; see `projector.to_projector`.
+
+        Args:
+            folder: where to write; `tensorboard --logdir FOLDER` shows it.
+            words: the words to show; None for all.
+            **options: `groups` and `columns`: more to know of the words.
+
+        Returns:
+            The folder.
+
+        Raises:
+            UnknownTermError: a word is none of the terms.
+
+        Example:
+
+        >>> from kerasrnn.embeddings import EmbeddingMatrix
+        >>> m = EmbeddingMatrix(["tea", "cup"], [[0.5, 1.0], [2.0, 0.0]])
+        >>> sorted(path.name for path in m.to_projector("projector").iterdir())
+        ['metadata.tsv', 'projector_config.pbtxt', 'tensors.tsv']
+        """
+        from kerasrnn.embeddings.projector import to_projector
+
+        return to_projector(self, folder, words, **options)
 
     # === Other libraries ===
 
