@@ -25,7 +25,7 @@ _WORDS = 60  # for which these are enough
 _LARGER, _MOST_INCHES = 1.15, 40.0
 _SMALLER = 0.9
 _DOT, _FARTHEST, _FARTHER = 5.5, 60.0, 1.3  # points
-_CANDIDATES = 400  # places for a label
+_CANDIDATES = 200  # places for a label, at most as far as this from its point
 _NAMED = 3  # words or pairs, before "…"
 _COMMON = 20_000  # rows
 
@@ -241,7 +241,10 @@ def _flat(
             init="pca",
             random_state=seed,
         )
-        return tsne.fit_transform(distinct)[row_of], []
+        # Up to a thousand words, threads that wait for each other take some ten times as long.
+        threads = require("threadpoolctl", "plots", "t-SNE")
+        with threads.threadpool_limits(1):
+            return tsne.fit_transform(distinct)[row_of], []
     points, shares = np.zeros((count, 2)), []
     if count > 1:
         parts = require("sklearn.decomposition", "plots", "Principal components")
@@ -541,12 +544,12 @@ def _label(
     textalloc = require("textalloc", "plots", "Labelling points")
     figure: Any = ax.get_figure()
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())  # lines to the labels must not move them
-    size, farthest, all_words = _LABEL_SIZE, _FARTHEST, False
+    size, farthest, missing = _LABEL_SIZE, _FARTHEST, len(words)
+    free_lines, all_words = True, False  # no word on a line to a label; all, even if they overlap
     while True:
         figure.draw_without_rendering()
-        point = (
-            figure.dpi / 72 / max(1, ax.get_window_extent().width)
-        )  # as a share of the axes' width
+        # As a share of the axes' width.
+        point = figure.dpi / 72 / max(1, ax.get_window_extent().width)
         _, _, texts, lines = textalloc.allocate(
             ax,
             *points.T,
@@ -559,7 +562,7 @@ def _label(
             min_distance=_DOT * point,
             max_distance=max(_DOT * point, min(0.5, farthest * point)),
             nbr_candidates=_CANDIDATES,
-            avoid_label_lines_overlap=not all_words,
+            avoid_label_lines_overlap=free_lines,
             draw_all=all_words,
             textsize=size,
             textcolor=colours.text,
@@ -575,7 +578,9 @@ def _label(
             size = max(_SMALLEST_LABEL, size * _SMALLER)
         else:
             all_words = True
-        farthest *= _FARTHER
+        if texts.count(None) >= missing:  # room alone does not help where many points are one
+            farthest, free_lines = farthest * _FARTHER, False
+        missing = texts.count(None)
         for artist in filter(None, [*texts, *lines]):
             artist.remove()
     if overlaps(texts):

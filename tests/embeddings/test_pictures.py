@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from kerasrnn.embeddings import EmbeddingMatrix
 from kerasrnn.embeddings.pictures import axis_table, heat_map, plot
 from tests.embeddings.tiny import TinyMatrix, random_matrix
 
@@ -91,7 +92,7 @@ def test_labels_do_not_cover_arrows_in_another_resolution():
 
 
 def test_the_picture_grows_until_there_is_room():
-    same = TinyMatrix([f"the same vector {n}" for n in range(30)], np.ones((30, 4)))
+    same = TinyMatrix([f"the same vector {n}" for n in range(24)], np.ones((24, 4)))
     axes = plot(same)
     assert not covering(axes.texts)
     assert axes.figure.get_size_inches()[0] > plot(ROYAL).figure.get_size_inches()[0]
@@ -467,3 +468,25 @@ def test_pictures_need_no_display_and_load_nothing_before(tmp_path):
     environment = {"PATH": "", "MPLCONFIGDIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+# === The matrix's own methods ===
+
+
+def test_methods_of_the_matrix_draw_the_same(tmp_path):
+    matrix = EmbeddingMatrix(ROYAL.terms, ROYAL.matrix)
+    options = {"method": "pca", "analogies": [ANALOGY], "title": "Royal"}
+    own, other = matrix.plot(["apple"], **options), plot(ROYAL, ["apple"], **options)
+    np.testing.assert_array_equal(places(own), places(other))
+    assert written(own) == written(other) == ["apple", *ANALOGY]
+    assert written(matrix.heat_map(["king"], AXES)) == written(heat_map(ROYAL, ["king"], AXES))
+    folder = matrix.to_projector(tmp_path / "logs", ["king"], groups={"royal": ["king"]})
+    assert (folder / "metadata.tsv").read_text() == "word\tgroup\nking\troyal\n"
+    for wrong in (
+        lambda: matrix.plot(["king", "kong", "zebra"]),
+        lambda: matrix.heat_map(["kong", "zebra"], AXES),
+        lambda: matrix.to_projector(tmp_path / "none", ["kong", "zebra"]),
+    ):
+        with pytest.raises(KeyError, match=r"kong.*king") as caught:
+            wrong()
+        assert caught.value.__notes__ == ["Not in the matrix, of words: 'kong', 'zebra'"]
