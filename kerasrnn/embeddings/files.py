@@ -20,6 +20,9 @@ _HEAD, _CHUNK = 2**16, 2**17
 
 _LONGEST_HEADER = 64
 
+# Text shrinks to a third by gzip. What says that it shrinks more is believed so far.
+_LARGEST_RATIO = 8
+
 # What people also have, and no reader of data takes.
 _OTHER_KINDS = {
     b"\xba\x16\x4f\x2f": "a model of fastText, which writes its vectors to a .vec file",
@@ -69,10 +72,20 @@ def _rows(
         rows = BinaryRows(path, itertools.chain([behind], chunks), *header, limit)
     else:
         rows = TextRows(path, itertools.chain([head], chunks), limit)
-    # A promise is not to be relied on: no more than the file can hold is made room for.
-    most = size // rows.row_bytes + 1
+    # A promise is not to be relied on: no more than the file can hold is made room for. Room that
+    # is not used costs nothing, and room that is missing may cost a copy.
+    most = _unpacked_size(path, size) * 5 // (4 * rows.row_bytes) + 1
     expected = min(most, rows.promised or most, most if limit is None else limit)
     return Table(rows.dimension, expected, rows.blocks(), lambda: bytes_taken(stream) / size)
+
+
+def _unpacked_size(path: Path, size: int) -> int:
+    """About how many bytes a file holds: of one by gzip, what its last four bytes say."""
+    with open(path, "rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return size
+        file.seek(-min(4, size), os.SEEK_END)
+        return min(int.from_bytes(file.read(4), "little"), _LARGEST_RATIO * size)
 
 
 def _begin(stream: io.BufferedReader) -> tuple[bytes, Iterator[bytes]]:

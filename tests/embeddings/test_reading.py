@@ -321,6 +321,33 @@ def test_a_preset_by_its_folder(tmp_path):
         EmbeddingMatrix.load(str(tmp_path / "mine"))
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"contexts/vars/0": 6, "embeddings/vars/0": 6, "optimizer/vars/3": 6},
+        {"layers/net/layers/embedding_1/vars/0": 6, "layers/net/layers/embedding/vars/0": 6},
+        {"layers/net/a/embeddings/vars/0": 6, "layers/net/embeddings/vars/0": 6},
+        {"layers/net/embeddings/vars/0": 5, "layers/net/vars/0": 6},
+    ],
+)
+def test_the_table_is_found_among_weights_of_its_shape(tmp_path, others, rng):
+    import h5py
+
+    (tmp_path / "vocabulary").mkdir()
+    (tmp_path / "vocabulary" / "words.txt").write_text("a\nb\nc\nd\n")
+    (tmp_path / "config.toml").write_text(
+        'class = "WordVectors"\n[vocabulary]\nwords = "vocabulary/words.txt"\n'
+    )
+    arrays = {name: rng.normal(size=(rows, 3)).astype("float32") for name, rows in others.items()}
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    wanted = next(reversed([name for name in arrays if "optimizer" not in name]))
+    matrix = EmbeddingMatrix.load(tmp_path)
+    assert matrix.terms == ("a", "b", "c", "d")
+    np.testing.assert_array_equal(matrix.matrix, arrays[wanted][2:])
+
+
 def test_names_of_nothing(tmp_path):
     with pytest.raises(DataError, match=r"a MusicModel without a table"):
         EmbeddingMatrix.load("music_jsb")
