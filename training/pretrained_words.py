@@ -21,7 +21,7 @@ class WordVectorConfig(TrainingConfig):
 
     embeddings: str | None = flag(
         None,
-        "word vectors: GloVe, word2vec, .vec, .gz, .safetensors, a preset, or glove-6b-50d+vader",
+        "word vectors: GloVe, word2vec, .vec, .gz, .safetensors, a preset such as words_en, or words_en+vader",
         check=check_vectors,
         of_new_models=True,
     )

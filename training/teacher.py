@@ -233,7 +233,7 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument(
         "--embeddings",
-        default="glove-6b-50d+minilm-l6",
+        default="words_en+minilm-l6",
         help="word vectors, that tell which words may replace each other",
     )
     flags.add_argument("--copies", type=int, default=3, help="altered copies of each text")

@@ -54,7 +54,7 @@ def test_extras_of_settings():
     both = {"embeddings": "vader+vader", "subwords": "minilm-l6"}
     assert extras_of(both) == ["training", "vader", "minilm"]
     teacher = "KERASRNN_DATA=DIR python -m training.teacher tagger --data a.conll --out b.npz"
-    assert extras_of({}, teacher) == ["training", "teacher", "glove", "minilm"]
+    assert extras_of({}, teacher) == ["training", "teacher", "minilm"]
     own = f"{teacher} --embeddings=vader --encoder bert"
     assert extras_of({}, own) == ["training", "teacher", "vader"]
     assert extras_of({}, f"{teacher} --embeddings a.txt --encoder bert") == ["training", "teacher"]
