@@ -9,6 +9,12 @@ from kerasrnn.data.conll import parse_conll, read_conll
 from kerasrnn.data.conllu import parse_conllu, read_conllu
 from kerasrnn.data.corpus_reader import parse_corpus, read_corpus
 from kerasrnn.data.counterpoint import parse_counterpoint
+from kerasrnn.data.country_facts import (
+    CountryQuestions,
+    country_questions,
+    parse_country_facts,
+    write_country_questions,
+)
 from kerasrnn.data.datasets import bucketed_batches, length_boundaries, to_dataset
 from kerasrnn.data.date_rules import parse_date_rules
 from kerasrnn.data.dates import parse_dates
@@ -40,6 +46,7 @@ from kerasrnn.data.running_text import (
     load_running_texts,
     parse_python_sources,
     read_running_texts,
+    stream_running_texts,
 )
 from kerasrnn.data.schemes import check_scheme, check_tag_forms, convert_scheme, infer_scheme
 from kerasrnn.data.sentences import TaggedSentence, check_tags
@@ -50,6 +57,7 @@ from kerasrnn.data.tfds_reader import parse_tfds, read_tfds
 from kerasrnn.data.tfds_texts import UnlabelledError, parse_tfds_texts
 
 __all__ = [
+    "CountryQuestions",
     "DataError",
     "GrewUpIn",
     "LabelledText",
@@ -67,6 +75,7 @@ __all__ = [
     "chords_of_roll",
     "convert_scheme",
     "copy_memory",
+    "country_questions",
     "digit_rows",
     "embedded_reber",
     "fresh_batches",
@@ -84,6 +93,7 @@ __all__ = [
     "parse_conllu",
     "parse_corpus",
     "parse_counterpoint",
+    "parse_country_facts",
     "parse_date_rules",
     "parse_dates",
     "parse_grew_up_in",
@@ -105,8 +115,10 @@ __all__ = [
     "read_running_texts",
     "read_tfds",
     "roll_of_chords",
+    "stream_running_texts",
     "temporal_order",
     "to_dataset",
     "to_text_dataset",
+    "write_country_questions",
     "write_midi",
 ]

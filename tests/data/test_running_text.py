@@ -12,6 +12,7 @@ from kerasrnn.data import (
     parse_grew_up_in,
     parse_python_sources,
     read_running_texts,
+    stream_running_texts,
 )
 from kerasrnn.data import running_text as module
 from kerasrnn.data.grew_up_in import MEASURED_CLAUSES, TRAINED_CLAUSES, speakers
@@ -54,6 +55,53 @@ def test_faults_of_files_are_named(tmp_path):
         load_running_texts("tfds:tiny_shakespeare_of_nobody")
 
 
+def test_files_are_read_line_by_line(tmp_path):
+    verse = "\ufeffTyger, tyger\r\n\r\nburning bright – in\n  \nthe forests"
+    (tmp_path / "a.txt").write_bytes(verse.encode())
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"of the night\n"))
+    lines = ["Tyger, tyger", "burning bright – in", "the forests"]
+    assert list(stream_running_texts(tmp_path / "a.txt")) == lines
+    assert list(stream_running_texts(tmp_path)) == [*lines, "of the night"]
+    texts = stream_running_texts("builtin:grew_up_in", split="test")
+    assert list(texts) == load_running_texts("builtin:grew_up_in", split="test")
+
+
+@pytest.mark.parametrize("word", ["tyger ", "é ", "日本", "x"])
+def test_a_file_that_is_one_line_comes_in_pieces(word, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LONGEST_PIECE", 50)
+    text = (word * 100).strip() + "\nlast"
+    path = tmp_path / "long.txt"
+    path.write_text(text, encoding="utf-8")
+    pieces = list(stream_running_texts(path))
+    assert "".join(pieces) == text.replace("\n", "")
+    assert max(len(piece.encode()) for piece in pieces) <= 100
+    if " " in word:
+        assert {w for piece in pieces for w in piece.split()} == {word.strip(), "last"}
+
+
+def test_a_fault_is_named_when_it_is_come_to(tmp_path):
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"one\ntwo caf\xe9\nthree\n")
+    lines = stream_running_texts(latin)
+    assert next(lines) == "one"
+    with pytest.raises(DataError, match=r"latin\.txt, line 2: expected UTF-8 text, got byte 0xe9"):
+        next(lines)
+    (tmp_path / "zip.txt").write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(DataError, match="got a zip archive"):
+        next(stream_running_texts(tmp_path / "zip.txt"))
+    (tmp_path / "wide.txt").write_bytes("one".encode("utf-16"))
+    with pytest.raises(DataError, match="byte-order mark of UTF-16"):
+        next(stream_running_texts(tmp_path / "wide.txt"))
+    with pytest.raises(ValueError, match=r"no such file\. Expected builtin:python"):
+        next(stream_running_texts(tmp_path / "missing.txt"))
+    assert list(stream_running_texts(_written(tmp_path / "empty.txt", "\n"))) == []
+
+
+def _written(path, text):
+    path.write_text(text)
+    return path
+
+
 def test_texts_as_a_dataset(tmp_path):
     path = tmp_path / "verse.txt"
     path.write_text("one\ntwo\n")
@@ -79,6 +127,7 @@ def test_a_tfds_data_set_with_texts(monkeypatch):
         builder = Builder(**features)
         monkeypatch.setattr(module, "prepared_builder", lambda *_, b=builder: b)
         assert load_running_texts("tfds:some") == ["a b", "c"]
+        assert list(stream_running_texts("tfds:some")) == ["a b", "c"]
     monkeypatch.setattr(module, "prepared_builder", lambda *_: Builder(one=text, two=text))
     with pytest.raises(DataError, match="expected a feature with the text"):
         load_running_texts("tfds:some")
