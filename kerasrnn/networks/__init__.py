@@ -8,6 +8,7 @@ from kerasrnn.networks.encoder_decoder import EncoderDecoderNetwork
 from kerasrnn.networks.language import LanguageNetwork
 from kerasrnn.networks.memory import MemoryNetwork
 from kerasrnn.networks.music import MusicNetwork
+from kerasrnn.networks.skip_gram import SkipGramNetwork
 from kerasrnn.networks.tagger import TaggerNetwork
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "LanguageNetwork",
     "MemoryNetwork",
     "MusicNetwork",
+    "SkipGramNetwork",
     "TaggerNetwork",
 ]
