@@ -12,7 +12,7 @@ from typing import Any
 from kerasrnn.serving import c_api
 from kerasrnn.serving.placing import existing_versions
 
-_EXAMPLE_TEXT = "I grew up in France."
+_EXAMPLE_TEXT, _EXAMPLE_WORD = "I grew up in France.", "France"
 _EXAMPLES: dict[str, Any] = {"string": _EXAMPLE_TEXT, "bool": True}
 
 
@@ -55,7 +55,7 @@ def serving_command(path: str | os.PathLike[str], name: str) -> str:
         raise FileNotFoundError(f"No exported version in '{folder}'.")
     graph = c_api.meta_graph(versions[max(versions)])
     inputs = c_api.signature_defs(graph)["serving_default"]["inputs"]
-    request = {"inputs": {key: _example(info) for key, info in inputs.items()}}
+    request = {"inputs": {key: _example(key, info) for key, info in inputs.items()}}
     mount = f"type=bind,{_mount_field(f'source={folder}')},target=/models/{name},readonly"
     return "\n".join(
         (
@@ -77,10 +77,12 @@ def _mount_field(field: str) -> str:
     return '"' + field.replace('"', '""') + '"' if set(field) & {",", '"'} else field
 
 
-def _example(info: dict[str, Any]) -> Any:
+def _example(name: str, info: dict[str, Any]) -> Any:
     """A value that fits an input, with 1 for each size left open."""
     dtype = info["dtype"]
     value = _EXAMPLES.get(dtype, 0.0 if "float" in dtype else 0)
+    if name == "words" and dtype == "string":
+        value = _EXAMPLE_WORD
     for size in reversed(info["shape"] if info["shape"] is not None else [1]):
         value = [value] * (1 if size < 0 else size)
     return value

@@ -9,6 +9,7 @@ from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
 from kerasrnn.zoo.text_classifier import Classification, TextClassifier, WeighedToken
+from kerasrnn.zoo.word_vectors import WordVectors
 
 __all__ = [
     "Alignment",
@@ -27,6 +28,7 @@ __all__ = [
     "TextClassifier",
     "TextScore",
     "WeighedToken",
+    "WordVectors",
     "list_presets",
     "resolve_preset",
 ]

@@ -124,6 +124,15 @@ class Task(Configured, keras.Model):
         encoded = self.encode(examples, **options)
         return ExampleBatches(encoded.weighted(weights), batch_size)
 
+    def first_optimizer(self, batches: EpochBatches | None, epochs: int) -> Any:
+        """The optimizer of a training before which nobody has called `compile`.
+
+        Args:
+            batches: what the training will see; None for batches that somebody else has made.
+            epochs: at which epoch it stops.
+        """
+        return "adam"
+
     def begin(self, batches: EpochBatches, **options: Any) -> None:
         """What is done once before a training; nothing by default.
 
@@ -350,6 +359,7 @@ class Task(Configured, keras.Model):
                 )
             weights = None if weights is None else first_rows(weights, len(examples))
         own: list[keras.callbacks.Callback] = []
+        batches = None
         if training is None:
             source = self.batches(examples, batch_size, weights, **options)
             batches = EpochBatches(source, order_seed(seed, shuffle), steps_per_epoch)
@@ -362,7 +372,7 @@ class Task(Configured, keras.Model):
                 validation = validation[: validation_steps * size]
             own.append(_Validation(validation, size, validation_freq, options))
         if not self.compiled:
-            self.compile()
+            self.compile(self.first_optimizer(batches, epochs))
         # Variables that are made while a step is traced make TensorFlow trace it twice.
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)

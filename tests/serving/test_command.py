@@ -4,6 +4,7 @@ import json
 import shlex
 
 import pytest
+import tensorflow as tf
 
 from kerasrnn.serving import c_api, export_signatures, serving_command
 from tests.serving import models
@@ -66,3 +67,14 @@ def test_names_that_do_not_fit_an_address(path, name):
 def test_nothing_to_serve(tmp_path):
     with pytest.raises(FileNotFoundError, match="No exported version"):
         serving_command(tmp_path, "tagger")
+
+
+def test_single_words_are_asked_for_with_one(tmp_path):
+    module = tf.Module()
+    module.measure = tf.function(
+        lambda words: {"lengths": tf.strings.length(words)},
+        input_signature=[tf.TensorSpec((None,), tf.string, name="words")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "words" / "1"), signatures=module.measure)
+    curl = commands(tmp_path / "words", "words")[-1]
+    assert json.loads(curl[curl.index("-d") + 1]) == {"inputs": {"words": ["France"]}}

@@ -13,7 +13,7 @@ import pytest
 from kerasrnn import zoo
 from kerasrnn.networks.options import options_of
 from kerasrnn.zoo.task import Task
-from tests.zoo.tiny_tasks import TASKS, tiny
+from tests.zoo.tiny_tasks import TASKS, those_of, tiny
 
 
 def class_of(name: str) -> type[Task]:
@@ -23,7 +23,7 @@ def class_of(name: str) -> type[Task]:
 def new(name: str, **arguments: Any) -> tuple[Task, Callable[..., Any]]:
     """A tiny model without dropout, always the same, and its `fit`."""
     keras.utils.set_random_seed(1)
-    model, fit = tiny(name, dropout=0.0, **arguments)
+    model, fit = tiny(name, **those_of(name, dropout=0.0), **arguments)
     model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
     return model, fit
 

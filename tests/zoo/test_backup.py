@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.zoo.tiny_tasks import TASKS, tiny
+from tests.zoo.tiny_tasks import TASKS, those_of, tiny
 
 
 class Broken(Exception):
@@ -24,7 +24,7 @@ class BreaksAt(keras.callbacks.Callback):
 def new(name):
     """What a process makes that starts anew, with no chance but the order of the data."""
     keras.utils.set_random_seed(1)
-    model, fit = tiny(name, dropout=0.0, cell="simple")
+    model, fit = tiny(name, **those_of(name, dropout=0.0, cell="simple"))
     model.compile("sgd", jit_compile=False)
     return model, fit
 

@@ -12,12 +12,12 @@ import keras, numpy as np, tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from tests.zoo.tiny_tasks import TASKS, data_of, tiny
+from tests.zoo.tiny_tasks import TASKS, data_of, those_of, tiny
 
 
 def made(name):
     keras.utils.set_random_seed(1)
-    model, fit = tiny(name, dropout=0.0)
+    model, fit = tiny(name, **those_of(name, dropout=0.0))
     model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
     return model, fit
 

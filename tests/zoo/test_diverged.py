@@ -77,6 +77,14 @@ CASES = {
         lambda: zoo.MemoryModel("numbers", 2, "number", 1, units=2),
         {"predict": lambda m: m.predict(np.ones((1, 3, 2), np.float32))},
     ),
+    "word vectors": (
+        lambda: zoo.WordVectors(WORDS, dimension=2),
+        {
+            "predict": lambda m: m.predict(["one"]),
+            "most_similar": lambda m: m.most_similar("one"),
+            "analogy": lambda m: m.analogy("one", "two", "three"),
+        },
+    ),
 }
 
 

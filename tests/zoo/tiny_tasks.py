@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasrnn import zoo
 from kerasrnn.data import TaggedSentence, adding, load_piano_rolls
+from kerasrnn.networks.options import options_of
 from kerasrnn.zoo import Task
 
 SENTENCES = [
@@ -18,6 +19,7 @@ SENTENCES = [
 TEXTS, LABELS = ["so good a film", "so bad", "good one", "bad film"] * 2, ["good", "bad"] * 4
 PAIRS = [("one two", "1 2"), ("two", "2"), ("four", "4"), ("two four", "2 4")] * 2
 VERSE = "to be or not to be, that is the question. " * 3
+FACTS = ["tea is hot", "coffee is hot", "ice is cold", "snow is cold"] * 6
 EXAMPLES = adding(10, length=8, seed=1)
 
 
@@ -96,6 +98,14 @@ TASKS: dict[str, Tiny] = {
         {"loss", "mse", "solved"},
         lambda: EXAMPLES.inputs[:3],
     ),
+    "WordVectors": Tiny(
+        lambda **arguments: zoo.WordVectors.from_texts(FACTS, **arguments),
+        {"dimension": 4, "subsampling": 0.0},
+        lambda: (FACTS,),
+        {"batch_size": 50, "words_per_step": 20},
+        {"loss", "known"},
+        lambda: ["tea", "unknown", "is"],
+    ),
 }
 
 
@@ -114,3 +124,9 @@ def tiny(name: str, **arguments: Any) -> tuple[Task, Callable[..., Any]]:
 def data_of(name: str) -> tuple[Any, ...]:
     """What `fit` and `evaluate` of a tiny task take."""
     return TASKS[name].data()
+
+
+def those_of(name: str, **arguments: Any) -> dict[str, Any]:
+    """Those of some arguments that a task has: word vectors have no dropout and no cell."""
+    known = options_of(getattr(zoo, name))
+    return {argument: value for argument, value in arguments.items() if argument in known}
