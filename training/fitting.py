@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -47,6 +47,7 @@ def fit_run(
     average_weights: float = 0.0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     stages: Sequence[Stage] = (),
+    speed: Speed | None = None,
 ) -> RunCallback:
     """Train up to an epoch, from the latest checkpoint if there is one, and go back to the best.
 
@@ -67,6 +68,7 @@ def fit_run(
         callbacks: others, which see each epoch before it is written down.
         stages: what the training is made of, the last ending with it; none for a model that is
             compiled, and trained as it is.
+        speed: how much an epoch reads, to show how fast it does; None for not to.
 
     Returns:
         The run's history. The model has its best weights.
@@ -94,7 +96,7 @@ def fit_run(
             folder.checkpoints.check_best(model)
         if done and not run.stopped and done < epochs:
             console.print(f"Going on after epoch {done}.")
-        progress = ProgressCallback(console, epochs, steps, figures)
+        progress = ProgressCallback(console, epochs, steps, figures, speed)
         try:
             for following in stages:
                 if run.stopped or len(run.history) >= following.end:
@@ -271,6 +273,22 @@ def _is_state(state: Mapping[str, Any]) -> bool:
     )
 
 
+class Speed(NamedTuple):
+    """How much an epoch reads.
+
+    Attributes:
+        number: how many.
+        counted: what is counted, such as `words`.
+    """
+
+    number: int
+    counted: str
+
+    def shown(self, share: float, seconds: float) -> str:
+        """How many in a second, where a share of the epoch took so many seconds."""
+        return f"{self.number * share / max(seconds, 1e-9):,.0f} {self.counted}/s"
+
+
 class ProgressCallback(keras.callbacks.Callback):
     """A progress bar over all batches; a line for each epoch where there is no terminal.
 
@@ -279,38 +297,49 @@ class ProgressCallback(keras.callbacks.Callback):
         epochs: at which epoch the training stops.
         steps: how many batches an epoch has.
         figures: the logs to show behind it, with what to call them.
+        speed: how much an epoch reads; None where its speed is not shown.
     """
 
     def __init__(
-        self, console: Console, epochs: int, steps: int, figures: Mapping[str, str]
+        self,
+        console: Console,
+        epochs: int,
+        steps: int,
+        figures: Mapping[str, str],
+        speed: Speed | None = None,
     ) -> None:
         super().__init__()
         self.console = console
         self.epochs = epochs
         self.steps = steps
         self.figures = figures
+        self.speed = speed
+        self._begin = self._end = 0.0
         self._progress: Progress | None = None
         self._shown = ""
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
+        self._begin = self._end = time.perf_counter()
         if self._progress is None and self.console.is_terminal:
             self._progress = Progress(
                 TextColumn("[bold]epoch {task.fields[epoch]}"),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f}%"),
                 TimeRemainingColumn(),
+                TextColumn("{task.fields[speed]}"),
                 TextColumn("{task.fields[figures]}"),
                 console=self.console,
             )
             self._task = self._progress.add_task(
-                "", total=self.epochs * self.steps, epoch="", figures=""
+                "", total=self.epochs * self.steps, epoch="", figures="", speed=""
             )
             self._progress.start()
         self._update(0)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._end = time.perf_counter()
         self._update(batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -320,6 +349,8 @@ class ProgressCallback(keras.callbacks.Callback):
             for name, title in self.figures.items()
             if name in logs
         )
+        if self._progress is None and self.speed is not None:
+            self._shown += f"  {self._speed(self.steps)}"
         self._update(self.steps)
         if self._progress is None:
             self.console.print(f"epoch {epoch + 1}/{self.epochs}  {self._shown}", highlight=False)
@@ -332,12 +363,19 @@ class ProgressCallback(keras.callbacks.Callback):
 
     def _update(self, steps: int) -> None:
         if self._progress is not None:
+            speed = self._speed(steps) if steps and self.speed is not None else ""
             self._progress.update(
                 self._task,
                 completed=self._epoch * self.steps + steps,
                 epoch=f"{self._epoch + 1}/{self.epochs}",
                 figures=self._shown,
+                speed=speed,
             )
+
+    def _speed(self, steps: int) -> str:
+        """How fast so many steps of this epoch were."""
+        assert self.speed is not None
+        return self.speed.shown(steps / self.steps, self._end - self._begin)
 
 
 def _shown(figure: float) -> str:

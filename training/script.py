@@ -15,6 +15,7 @@ from kerasrnn.zoo import Task
 from training.endings import make_console, reporting_errors
 from training.fitting import (
     RunCallback,
+    Speed,
     Stage,
     decaying_adam,
     fit_run,
@@ -322,6 +323,7 @@ class Script(ABC, Generic[Config, Data]):
             patience=config.patience,
             average_weights=config.average_weights,
             callbacks=_tensorboard(folder) if config.tensorboard else (),
+            speed=Speed(plan.counted, self.counted),
         )
         return plan, run
 

@@ -9,7 +9,16 @@ import pytest
 
 from kerasrnn.data import MemoryExamples, adding, parse_counterpoint, temporal_order
 from kerasrnn.zoo import LanguageModel, MemoryModel, Task, list_presets
-from training import classifier, encoder_decoder, language_model, make_preset, memory, music, tagger
+from training import (
+    classifier,
+    encoder_decoder,
+    language_model,
+    make_preset,
+    memory,
+    music,
+    tagger,
+    word_vectors,
+)
 from training.flags import UsageError
 
 MODULES = {
@@ -19,6 +28,7 @@ MODULES = {
     "encoder_decoder": encoder_decoder,
     "music": music,
     "memory": memory,
+    "word_vectors": word_vectors,
 }
 
 
@@ -40,6 +50,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     return {
         "encoder_decoder": folder / "pairs.tsv",
         "language_model": folder / "text.txt",
+        "word_vectors": folder / "text.txt",
         "music": folder / "music.json",
         "memory": folder / "adding.npz",
         "tagger": folder / "words.conll",
@@ -84,7 +95,9 @@ def test_every_preset_is_measured_on_a_file_of_ones_own(preset, flag, files, tmp
     examples = getattr(script.load_data(config, hold_out=False), flag)
     labels = task.inventory.size if script.name == "classifier" else 0
     sizes = {"language_model": 1, "music": 3, "encoder_decoder": 6, "tagger": 2}
-    assert len(examples) == sizes.get(script.name, labels)
+    sizes["word_vectors"] = 40
+    count = len(list(examples)) if script.name == "word_vectors" else len(examples)
+    assert count == sizes.get(script.name, labels)
     options = {"beam_size": config.beam_size} if script.name == "encoder_decoder" else {}
     scores = task.evaluate(examples, batch_size=1, **options)
     for name, value in metrics[flag].items():

@@ -7,11 +7,22 @@ from functools import partial
 import pytest
 import tomlkit
 
-from training import classifier, encoder_decoder, language_model, memory, music, tagger
+from training import (
+    classifier,
+    encoder_decoder,
+    language_model,
+    memory,
+    music,
+    tagger,
+    word_vectors,
+)
 from training.flags import COUNT, TrainingConfig, UsageError, flags_of, kind_of, parse_config
 
 SCRIPTS = [
-    module.SCRIPT for module in (classifier, encoder_decoder, language_model, memory, music, tagger)
+    module.SCRIPT
+    for module in (
+        *(classifier, encoder_decoder, language_model, memory, music, tagger, word_vectors),
+    )
 ]
 
 

@@ -13,12 +13,23 @@ import pytest
 from kerasrnn.networks.options import Share, Terms
 from kerasrnn.zoo import SequenceTagger
 from tests.training.conftest import FLAGS
-from training import classifier, encoder_decoder, language_model, memory, music, tagger
+from training import (
+    classifier,
+    encoder_decoder,
+    language_model,
+    memory,
+    music,
+    tagger,
+    word_vectors,
+)
 from training.flags import UsageError, flags_of, parse_config, with_options_of
 from training.tagger import TaggerConfig, TaggerScript
 
 SCRIPTS = [
-    module.SCRIPT for module in (classifier, encoder_decoder, language_model, memory, music, tagger)
+    module.SCRIPT
+    for module in (
+        *(classifier, encoder_decoder, language_model, memory, music, tagger, word_vectors),
+    )
 ]
 SMALL = [*FLAGS, "--no-crf", "--epochs", "1"]
 
@@ -81,8 +92,11 @@ def test_an_option_needs_no_other_edit(conll, tmp_path, no_export, capsys):
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_every_script_has_the_flags_of_the_design_and_of_its_model(script):
     flags = flags_of(script.config_class)
+    # Word vectors have no recurrent layers.
+    recurrent = {"cell", "units", "depth", "bidirectional"}
+    assert recurrent <= set(flags) or script is word_vectors.SCRIPT
     assert set(flags) >= {
-        *("data", "validation", "test", "cell", "units", "depth", "bidirectional", "epochs"),
+        *("data", "validation", "test", "epochs"),
         *("batch_size", "learning_rate", "seed", "preset", "evaluate_only", "out", "resume"),
         *script.config_class.of_model,
     }

@@ -506,7 +506,7 @@ def test_the_arguments_of_all_tasks_are_checked(tmp_path, task):
 def test_no_larger_model_is_made_than_there_are_weights_for(tmp_path, task):
     model, _ = tiny(task)
     preset = model.save_to_preset(tmp_path / "preset")
-    edited(preset, "units", "1000000")
+    edited(preset, "units" if "units" in model.arguments() else "dimension", "1000000")
     with pytest.raises(ValueError, match=r"describes a larger model than model.weights.h5 has"):
         Task.from_preset(preset)
     if "depth" in model.arguments():
