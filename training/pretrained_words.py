@@ -21,7 +21,8 @@ class WordVectorConfig(TrainingConfig):
 
     embeddings: str | None = flag(
         None,
-        "word vectors: GloVe, word2vec, .vec, .gz, .safetensors, a preset such as words_en, or words_en+vader",
+        "word vectors: words_en, another preset, a file (GloVe, word2vec, fastText, .gz, .safetensors), "
+        "or several, such as words_en+vader",
         check=check_vectors,
         of_new_models=True,
     )
