@@ -46,10 +46,11 @@ SCRIPTS = {
     "EncoderDecoder": "encoder_decoder",
     "MusicModel": "music",
     "MemoryModel": "memory",
+    "WordVectors": "word_vectors",
 }
 
-_CARD = ("summary", "data", "licence", "limits", "example", "command")
-_OPTIONAL = ("preparation",)
+CARD = ("summary", "data", "licence", "limits", "example", "command")
+OPTIONAL = ("preparation",)
 _PARTS = ("train", "validation", "test")
 _SERVING_SECONDS = 3.0
 
@@ -92,16 +93,16 @@ def make_preset(
         ValueError: if the runs differ in more than their seeds, the card is not complete, or the
             data is not there; nothing is written then.
     """
-    if set(card) - set(_OPTIONAL) != set(_CARD):
+    if set(card) - set(OPTIONAL) != set(CARD):
         raise ValueError(
-            f"A card must have {', '.join(_CARD)}, and may have {', '.join(_OPTIONAL)}. "
+            f"A card must have {', '.join(CARD)}, and may have {', '.join(OPTIONAL)}. "
             f"Received: {', '.join(card)}"
         )
     settings = _settings(runs[0] / "preset")
     _check_same_settings(settings, runs[1:], f"{runs[0]}")
     model = Task.from_preset(runs[0] / "preset")
     measuring = _prepared(type(model).__name__, settings)
-    texts = {key: card[key] for key in (*_CARD, *_OPTIONAL) if key in card and key != "summary"}
+    texts = {key: card[key] for key in (*CARD, *OPTIONAL) if key in card and key != "summary"}
     extra = {"training": settings, "card": texts}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
     index = read_index(zoo) if (zoo / "index.toml").exists() else {}

@@ -51,8 +51,17 @@ _FIGURES: dict[str, dict[str, Figure]] = {
         "loss": Figure("nats a step", form=".1e"),
         "accuracy": Figure("accuracy", 100),
     },
+    "WordVectors": {
+        "analogy_accuracy": Figure("analogies", 100),
+        "spearman": Figure("Spearman", 100),
+        "spearman_simlex": Figure("Spearman, SimLex-999", 100),
+        "loss": Figure("nats a pair", form=".3f"),
+    },
 }
 _PARTS = ("validation", "test")
+
+# What is in per cent, of word vectors and of all else.
+_UNITS = {True: "analogies and Spearman's correlations", False: "F1, accuracy and exact match"}
 
 
 def render(zoo: Path = ZOO) -> dict[Path, str]:
@@ -103,12 +112,12 @@ def spread(values: Sequence[float], scale: float = 1.0, form: str = ".1f") -> st
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(scaled):{form}}"
 
 
-def extras_of(settings: Mapping[str, Any], preparation: str = "") -> list[str]:
-    """The extras that bring the packages of word vectors and the teacher that training needs.
+def extras_of(settings: Mapping[str, Any], commands: str = "") -> list[str]:
+    """The extras that bring the packages of word vectors and the teacher that a preset needs.
 
     Args:
         settings: the settings of a run.
-        preparation: the command that is run before it, if there is one.
+        commands: the commands that make the preset.
 
     Returns:
         `training` and these extras; nothing where settings name none of them.
@@ -120,13 +129,14 @@ def extras_of(settings: Mapping[str, Any], preparation: str = "") -> list[str]:
     ['training', 'glove', 'vader']
     """
     sources = [settings.get("embeddings"), settings.get("subwords")]
-    teacher = "training.teacher" in preparation
+    teacher = "training.teacher" in commands
     if teacher:
         from training.teacher import parser  # it loads TensorFlow
 
         for name in ("embeddings", "encoder"):
-            given = re.search(rf"--{name}[ =](\S+)", preparation)
+            given = re.search(rf"--{name}[ =](\S+)", commands)
             sources.append(given[1] if given else parser().get_default(name))
+    sources += re.findall(r"--vectors[ =](\S+)", commands)
     names = [name for source in sources if source for name in source.split("+")]
     packages = [VECTOR_PACKAGES[name] for name in names if name in VECTOR_PACKAGES]
     extras = ["teacher"] * teacher + [package.extra for package in packages if package.extra]
@@ -148,10 +158,11 @@ def _table(rows: Sequence[str]) -> str:
         "`python -m training.zoo_readme`.",
         "",
         "How to read the table: a figure is the mean and the standard deviation over the seeds, "
-        "measured by the command in the card; F1, accuracy and exact match are in per cent. "
-        "Parameters are all weights, size is that of the preset's files. Speeds were measured on "
-        "the hardware that the card names, in training and as a SavedModel that takes raw inputs "
-        "in batches of 32.",
+        "measured by the command in the card; F1, accuracy, exact match, analogies and Spearman's "
+        "correlation are in per cent. Of vectors that were given away it is that of the preset "
+        "itself. Parameters are all weights, size is that of the preset's files. Speeds were "
+        "measured on the hardware that the card names, in training and as a SavedModel that takes "
+        "raw inputs in batches of 32.",
         "",
         "| Preset | Class | What it does | Figure | Seeds | Parameters | Size | Training, a second "
         "| Serving, a second |",
@@ -162,22 +173,29 @@ def _table(rows: Sequence[str]) -> str:
 
 
 def _row(name: str, folder: Path, entry: dict[str, str], metrics: dict[str, Any]) -> str:
-    runs, speed = metrics["runs"], metrics["speed"]
-    part = _judged(runs)
-    name_of, figure = next(iter(_figures(entry, runs[0][part]).items()))
-    values = [run[part][name_of] for run in runs]
+    measured, speed = _measured(metrics), metrics["speed"]
+    part = _judged(measured)
+    name_of, figure = next(iter(_figures(entry, measured[0][part]).items()))
+    seen = measured if metrics["runs"] else [metrics["shipped"]]
+    values = [each[part][name_of] for each in seen]
+    trained = f"{speed['training']:,.0f} {speed['counted']}" if "training" in speed else "–"
     cells = [
         f"[`{name}`]({name}/README.md)",
         f"`{entry['class']}`",
         entry["summary"],
         f"{figure.title} {spread(values, figure.scale, figure.form)} ({part})",
-        str(len(runs)),
+        str(len(metrics["runs"])) if metrics["runs"] else "–",
         f"{metrics['parameters']:,}",
         size_of(folder),
-        f"{speed['training']:,.0f} {speed['counted']}",
+        trained,
         f"{speed['serving']:,.0f} {speed['counted']}",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _measured(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """What stands beside these weights: the runs, or what they were converted from."""
+    return metrics["runs"] or [metrics["original"]]
 
 
 def _judged(runs: Sequence[dict[str, Any]]) -> str:
@@ -196,9 +214,18 @@ def _figures(entry: dict[str, str], part: dict[str, Any]) -> dict[str, Figure]:
 def _card(
     name: str, folder: Path, entry: dict[str, str], config: dict[str, Any], metrics: dict[str, Any]
 ) -> str:
-    card, runs = config["card"], metrics["runs"]
-    extras = extras_of(config.get("training", {}), card.get("preparation", ""))
-    seeds = ", ".join(str(run["seed"]) for run in runs)
+    card, runs = config["card"], _measured(metrics)
+    commands = f"{card.get('preparation', '')} {card['command']}"
+    extras = extras_of(config.get("training", {}), commands)
+    seeds = ", ".join(str(run["seed"]) for run in metrics["runs"])
+    if not metrics["runs"]:
+        origin = "The vectors as they were given away, in float32, beside these"
+        head = "As given"
+    elif len(runs) > 1:
+        origin, head = f"Mean and standard deviation over the seeds {seeds}", f"{len(runs)} seeds"
+    else:
+        origin, head = f"One run, with the seed {seeds}: there is no spread", "1 seed"
+    weights = f"The weights here are those of seed {metrics['shipped'].get('seed')}, and the"
     lines = [
         f"# {name}",
         "",
@@ -216,16 +243,11 @@ def _card(
         "",
         "## Figures",
         "",
-        (
-            f"Mean and standard deviation over the seeds {seeds}"
-            if len(runs) > 1
-            else f"One run, with the seed {seeds}: there is no spread"
-        )
-        + "; F1, accuracy and exact match in per cent. The weights here are those of seed "
-        f"{metrics['shipped']['seed']}, and the last column is measured with them as they are on "
+        f"{origin}; {_UNITS[entry['class'] == 'WordVectors']} in per cent. "
+        f"{weights if metrics['runs'] else 'The'} last column is measured with them as they are on "
         "disk.",
         "",
-        f"| Data | Figure | {len(runs)} {'seeds' if len(runs) > 1 else 'seed'} | These weights |",
+        f"| Data | Figure | {head} | These weights |",
         "|---|---|---|---|",
     ]
     for part in _PARTS:
@@ -250,7 +272,14 @@ def _card(
         shares = " | ".join(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1"))
         lines.append(f"| {label} | {shares} | {row['support']} |")
     speed = metrics["speed"]
-    seconds = statistics.fmean(run["seconds"] for run in runs)
+    made_by = [f"{card['command']} --seed {run['seed']}" for run in metrics["runs"]]
+    trained = []
+    if metrics["runs"]:
+        seconds = statistics.fmean(run["seconds"] for run in runs)
+        trained = [
+            f"- {runs[0]['epochs']} epochs in {seconds:.0f} s, "
+            f"{speed['training']:,.0f} {speed['counted']} a second in training"
+        ]
     lines += [
         "",
         "## Made by",
@@ -258,12 +287,11 @@ def _card(
         "```",
         *([f"pip install -e '.[{','.join(extras)}]'"] if extras else []),
         *([card["preparation"]] if "preparation" in card else []),
-        *(f"{card['command']} --seed {run['seed']}" for run in runs),
+        *(made_by or [card["command"]]),
         "```",
         "",
         f"- {metrics['parameters']:,} parameters, {size_of(folder)} on disk",
-        f"- {runs[0]['epochs']} epochs in {seconds:.0f} s, "
-        f"{speed['training']:,.0f} {speed['counted']} a second in training",
+        *trained,
         f"- {speed['serving']:,.0f} {speed['counted']} a second as a SavedModel, in batches of 32",
         f"- measured on {metrics['hardware']}, {metrics['date']}",
     ]

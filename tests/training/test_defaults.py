@@ -22,12 +22,14 @@ from training import (
     plots,
     tagger,
     teacher,
+    vectors_preset,
+    word_vectors,
 )
 from training.endings import make_console
 from training.flags import parse_config
 from training.language_model import LanguageData, LanguageModelConfig
 
-SCRIPTS = (classifier, encoder_decoder, language_model, memory, music, tagger)
+SCRIPTS = (classifier, encoder_decoder, language_model, memory, music, tagger, word_vectors)
 
 
 def chosen(characters: int, **flags) -> LanguageModelConfig:
@@ -85,10 +87,12 @@ def test_the_commands_of_a_card_can_be_parsed(preset, monkeypatch):
     script = make_preset.script_of(config["class"])
     card = (preset.path / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^(?:KERASRNN_DATA=DIR )?python -m training\.(\w+) (.*)$", card, re.M)
-    assert {name for name, _ in commands} in ({script.name}, {script.name, "teacher"})
+    others = {"teacher": teacher, "vectors_preset": vectors_preset}
+    made_by = {script.name}, {script.name, "teacher"}, {"vectors_preset"}
+    assert {name for name, _ in commands} in made_by
     for name, flags in commands:
-        if name == "teacher":
-            teacher.parser().parse_args(shlex.split(flags))
+        if name in others:
+            others[name].parser().parse_args(shlex.split(flags))
             continue
         parsed = parse_config(
             script.config_class, shlex.split(flags), name=name, description=script.description
