@@ -21,7 +21,7 @@ class WordVectorConfig(TrainingConfig):
 
     embeddings: str | None = flag(
         None,
-        "word vectors: words_en, another preset, a file of GloVe, word2vec or fastText, .safetensors, "
+        "word vectors: words_en, another preset, a file of GloVe, word2vec, fastText, safetensors, "
         "or several, such as words_en+vader",
         check=check_vectors,
         of_new_models=True,
