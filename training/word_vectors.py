@@ -19,6 +19,7 @@ from rich.table import Table
 
 from kerasrnn.data import country_questions, stream_running_texts, write_country_questions
 from kerasrnn.embeddings import EmbeddingMatrix
+from kerasrnn.embeddings.evaluation import Question, read_questions
 from kerasrnn.zoo import WordVectors
 from kerasrnn.zoo.word_streams import SkipGramBatches, WordStream
 from kerasrnn.zoo.word_vectors import LEARNING_RATE, falling_sgd
@@ -51,6 +52,9 @@ _TRAIN_WORDS_MEASURED = 100_000
 _BY_DATA = ("dimension", "window", "negatives", "subsampling")
 
 _SHOWN = 6
+
+# How many words, and how many analogies of one kind, a picture has room for.
+_DRAWN, _ARROWS = 100, 8
 
 
 def _check_file(name: str) -> None:
@@ -322,6 +326,17 @@ class WordVectorsScript(Script[WordVectorsConfig, WordData]):
             best_epoch=run.best_epoch,
             loss_label="loss (nats a pair)",
         )
+        matrix = model.to_matrix()
+        words = [term for term in matrix.terms if term[0].isalpha()][:_DRAWN]
+        plots.save_figure(
+            matrix.plot(words, title="frequent words, by t-SNE").figure, folder.plots / "words.png"
+        )
+        with _questions(config, data) as questions:
+            for name, analogies in _relations(questions, matrix) if questions else ():
+                axes = matrix.plot(
+                    (), method="pca", analogies=analogies, title=f"analogies: {name}"
+                )
+                plots.save_figure(axes.figure, folder.plots / "analogies.png")
 
     def show(
         self, console: Console, model: WordVectors, data: WordData, metrics: Mapping[str, Any]
@@ -349,6 +364,21 @@ class WordVectorsScript(Script[WordVectorsConfig, WordData]):
 
     def served(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> int:
         return len(response["known"])
+
+
+def _relations(path: str, matrix: EmbeddingMatrix) -> list[tuple[str, list[Question]]]:
+    """The first kind of questions with several pairs of known words, as a chain of analogies."""
+    for name, questions in read_questions(path):
+        pairs = dict.fromkeys(pair for a, b, c, d in questions for pair in ((a, b), (c, d)))
+        forms = [(_form(first, matrix), _form(second, matrix)) for first, second in pairs]
+        known = [(a, b) for a, b in forms if a in matrix and b in matrix][:_ARROWS]
+        if len(known) > 1:
+            return [(name, [(*known[0], *pair) for pair in known[1:]])]
+    return []
+
+
+def _form(word: str, matrix: EmbeddingMatrix) -> str:
+    return word if word in matrix else word.lower()
 
 
 @contextlib.contextmanager

@@ -295,8 +295,8 @@ def with_more_words(task: Any, words: Iterable[str], vectors: Any = None) -> Any
     """A copy of a task that knows more words; see `Task.with_words`."""
     argument = task.words_argument
     if not argument or task.settings.get("level", "words") != "words":
-        reads = "has no vocabulary of words" if not argument else "reads characters"
-        raise ValueError(f"This {type(task).__name__} {reads}: there are no words to add.")
+        why = "it reads characters" if argument else "its class has no such argument"
+        raise ValueError(f"No words can be added to this {type(task).__name__}: {why}.")
     try:
         given = check_texts(words, "words")
     except TypeError as error:

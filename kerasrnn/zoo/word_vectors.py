@@ -136,6 +136,7 @@ class WordVectors(Task):
     """
 
     network_class = SkipGramNetwork
+    word_layers = ("network/embeddings",)
     batch_size = 65_536
     answer_batch_size = 4096
     _not_compiled = "A batch has as many steps as there are words left in it, and XLA compiles one."

@@ -474,9 +474,9 @@ def test_words_and_vectors_that_are_none(words, vectors, message):
 
 
 def test_models_to_which_no_words_can_be_added():
-    with pytest.raises(ValueError, match=r"This TextClassifier reads characters"):
+    with pytest.raises(ValueError, match=r"this TextClassifier: it reads characters"):
         classifier(level="characters").with_words(["a"])
-    with pytest.raises(ValueError, match=r"This MemoryModel has no vocabulary of words"):
+    with pytest.raises(ValueError, match=r"this MemoryModel: its class has no such"):
         tiny("MemoryModel")[0].with_words(["a"])
 
 
