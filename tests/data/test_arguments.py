@@ -98,7 +98,7 @@ def test_what_is_no_number_is_refused_by_name(tmp_path, monkeypatch, call, messa
         (lambda: parse_pairs(None), "path must be a path or a name, got None"),
         (lambda: parse_table(np.int64(1)), r"path must be a path or a name, got np.int64\(1\)"),
         (lambda: parse_aligned(0, "b"), "path must be a path or a name, got 0"),
-        (lambda: read_terms(None), "path must be a path or a name, got None"),
+        (lambda: read_terms(None), "source must be a path or a name, got None"),
         (lambda: to_dataset([None]), "sentences must hold TaggedSentence, got None .* position 0"),
         (lambda: to_text_dataset(["x"]), "texts must hold LabelledText, got 'x'"),
         (lambda: check_tags([None], ["O"]), "sentences must hold TaggedSentence, got None"),

@@ -169,12 +169,16 @@ def test_fit_and_evaluate_read_bytes_as_predict_does(name, data):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_numpys_numbers_are_numbers(name, tmp_path):
-    model, _ = tiny(name, units=np.int64(3), dropout=np.float32(0.25), depth=np.int32(1))
+    size = "dimension" if name == "WordVectors" else "units"
+    numbers = {size: np.int64(3)}
+    if size == "units":
+        numbers |= {"dropout": np.float32(0.25), "depth": np.int32(1)}
+    model, _ = tiny(name, **numbers)
     settings = model.get_config()
     assert all(type(value) in (int, float, bool, str, list, tuple, dict, type(None))
                for value in settings.values())  # fmt: skip
     again = Task.from_preset(model.save_to_preset(tmp_path / "preset"))
-    assert again.get_config()["units"] == 3
+    assert again.get_config()[size] == 3
 
 
 @pytest.mark.slow
