@@ -63,14 +63,15 @@ _Parts = tuple[list[Any], list[Any], list[Any]]
 
 LESSONS = """## What to learn from it
 
-- With few examples a body that has learned another task is worth most: with 100, 11 points of accuracy and 16 of
-  F1 above random vectors, with 1,000 still 9 and 7. The gap closes as examples are added: with 11,000 sentences of
-  slots nothing is left of it.
-- Part of that is what the bodies know of words. Both read more than the 50 numbers of `words_en`: parts of words,
-  lexicons, capitals. So this is not the worth of the recurrent layers alone.
-- Word vectors alone help less, and only where they may learn: 2 to 4 points with 100 examples and with 1,000.
-- Frozen vectors are no gift. With 1,000 examples they are already behind random ones that learn, and with all far
-  behind: 50 numbers made for other ends cannot be all that a model sees.
+- With few examples a body that has learned another task is worth most: with 100, 11 points of
+  accuracy and 16 of F1 above random vectors, with 1,000 still 9 and 7. The gap closes as examples
+  are added: with 11,000 sentences of slots nothing is left of it.
+- Part of that is what the bodies know of words. Both read more than the 50 numbers of `words_en`:
+  parts of words, lexicons, capitals. So this is not the worth of the recurrent layers alone.
+- Word vectors alone help less, and only where they may learn: 2 to 4 points with 100 examples and
+  with 1,000.
+- Frozen vectors are no gift. With 1,000 examples they are already behind random ones that learn,
+  and with all far behind: 50 numbers made for other ends cannot be all that a model sees.
 """
 
 
