@@ -285,8 +285,10 @@ def test_a_new_head_is_exported(tmp_path):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_what_is_frozen_does_not_move(name, tmp_path):
-    for what, paths in names_of_parts(tiny(name)[0]).items():
-        task, fit = tiny(name, dropout=0.0)
+    model = tiny(name)[0]
+    options = {"dropout": 0.0} if "dropout" in model.settings else {}
+    for what, paths in names_of_parts(model).items():
+        task, fit = tiny(name, **options)
         before = numbers(task)
         task.freeze(what)
         assert what in task.frozen
