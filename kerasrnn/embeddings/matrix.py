@@ -14,14 +14,14 @@ from kerasrnn.data.extras import require
 from kerasrnn.data.files import source_name
 from kerasrnn.embeddings import evaluation
 from kerasrnn.embeddings.evaluation import AnalogyScores, WordPairScores
-from kerasrnn.embeddings.nearest import largest, nearest
-from kerasrnn.embeddings.presets import RESERVED
+from kerasrnn.embeddings.nearest import largest, nearest, units_of
 from kerasrnn.embeddings.progress import with_bar
 from kerasrnn.embeddings.sources import source_of, warn_of_repeated
 from kerasrnn.embeddings.spelling import UnknownTermError
 from kerasrnn.embeddings.tables import Table, rows_at_once
 from kerasrnn.embeddings.vectors import checked_matrix
 from kerasrnn.embeddings.writing import write_file
+from kerasrnn.storage.term_files import FIRST_TERM_ID
 
 # Beyond these lengths, products of float32 leave its range.
 _SHORT, _LONG = 1e-15, 1e15
@@ -504,7 +504,7 @@ class EmbeddingMatrix:
             used, places = np.unique(rows, return_inverse=True)
             units = np.stack([_unit(self._matrix[row]) for row in used])
             a, b, c = (units[places.reshape(rows.shape)[:, i]] for i in range(3))
-            directions = _units_of(b - a + c).astype("float32")
+            directions = units_of(b - a + c).astype("float32")
             return nearest(matrix[:count], scale[:count], directions, number)[0]
 
         return evaluation.answer(
@@ -730,12 +730,12 @@ class EmbeddingMatrix:
         import keras
 
         layer = keras.layers.Embedding(
-            RESERVED + len(self), self.dimension, trainable=trainable, **options
+            FIRST_TERM_ID + len(self), self.dimension, trainable=trainable, **options
         )
         layer.build((None, None))
-        table = np.zeros((RESERVED + len(self), self.dimension), "float32")
+        table = np.zeros((FIRST_TERM_ID + len(self), self.dimension), "float32")
         table[1] = self._matrix.mean(axis=0, dtype="float64")
-        table[RESERVED:] = self._matrix
+        table[FIRST_TERM_ID:] = self._matrix
         layer.set_weights([table])
         return layer
 
@@ -770,12 +770,12 @@ class EmbeddingMatrix:
             raise ValueError(f"layer {layer.name!r} must be built: call it, or load its weights.")
         terms = list(terms)
         table = keras.ops.convert_to_numpy(keras.ops.cast(layer.embeddings, "float32"))
-        if len(table) != RESERVED + len(terms):
+        if len(table) != FIRST_TERM_ID + len(terms):
             raise ValueError(
-                f"layer {layer.name!r} must have {RESERVED + len(terms)} rows: padding, the "
+                f"layer {layer.name!r} must have {FIRST_TERM_ID + len(terms)} rows: padding, the "
                 f"unknown term and the {len(terms)} of `terms`. Received: {len(table)} rows."
             )
-        return cls(terms, np.array(table[RESERVED:]))
+        return cls(terms, np.array(table[FIRST_TERM_ID:]))
 
     # === Queries ===
 
@@ -842,7 +842,7 @@ class EmbeddingMatrix:
                 lengths[start : start + step] = np.sqrt(np.einsum("ij,ij->i", part, part))
             positive = lengths[lengths > 0]
             if positive.size and (positive.min() < _SHORT or positive.max() > _LONG):
-                units = _units_of(self._matrix.astype("float64")).astype("float32")
+                units = units_of(self._matrix).astype("float32")
                 self._directions = units, np.ones(len(self), "float32")
             else:
                 factors = np.divide(1, lengths, out=np.zeros(len(self)), where=lengths > 0)
@@ -852,16 +852,7 @@ class EmbeddingMatrix:
 
 def _unit(vector: np.ndarray) -> np.ndarray:
     """A vector with length 1, float64; zeros stay what they are."""
-    return _units_of(np.asarray(vector, "float64")[None])[0]
-
-
-def _units_of(vectors: np.ndarray) -> np.ndarray:
-    """Rows with length 1, float64; rows of zeros stay what they are."""
-    # Divided by their largest number first, none is too large or too small to be squared.
-    largest_numbers = np.abs(vectors).max(axis=1, keepdims=True)
-    vectors = vectors / np.where(largest_numbers > 0, largest_numbers, 1)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+    return units_of(np.asarray(vector)[None])[0]
 
 
 def _is_query(item: Any) -> bool:

@@ -13,6 +13,23 @@ _GROUP = 64
 _QUERIES = 256
 
 
+def units_of(vectors: np.ndarray) -> np.ndarray:
+    """Vectors with length 1.
+
+    Args:
+        vectors: numbers `(vectors, dimension)`.
+
+    Returns:
+        float64 of the same shape; vectors of zeros stay what they are.
+    """
+    # Divided by their largest number first, none is too large or too small to be squared.
+    vectors = np.asarray(vectors, "float64")
+    largest_numbers = np.abs(vectors).max(axis=1, keepdims=True)
+    vectors = vectors / np.where(largest_numbers > 0, largest_numbers, 1)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
 def largest(values: np.ndarray, count: int) -> np.ndarray:
     """Where the largest values stand.
 

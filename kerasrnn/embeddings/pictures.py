@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasrnn.data.errors import check_strings, shown, whole_number
 from kerasrnn.data.extras import require
+from kerasrnn.embeddings.nearest import units_of
 from kerasrnn.embeddings.projector import Embedding, group_of, known_words, printable
 
 if TYPE_CHECKING:
@@ -122,14 +123,10 @@ def plot(
     Example:
 
     >>> from kerasrnn.embeddings.pictures import plot
-    >>> class Tiny:
-    ...     terms = ("man", "woman", "king", "queen")
-    ...     matrix = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]], "float32")
-    ...     def vector(self, term):
-    ...         return self.matrix[self.terms.index(term)]
-    ...     def __contains__(self, term):
-    ...         return term in self.terms
-    >>> axes = plot(Tiny(), method="pca", analogies=[("man", "woman", "king", "queen")])
+    >>> from kerasrnn.embeddings import EmbeddingMatrix
+    >>> words = ["man", "woman", "king", "queen"]
+    >>> matrix = EmbeddingMatrix(words, [[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]])
+    >>> axes = plot(matrix, method="pca", analogies=[("man", "woman", "king", "queen")])
     >>> [text.get_text() for text in axes.texts]
     ['man', 'woman', 'king', 'queen']
     """
@@ -208,13 +205,7 @@ def _title_of(pairs: Sequence[_Pair]) -> str:
 
 def _vectors(matrix: Embedding, words: Iterable[str]) -> np.ndarray:
     """Their vectors with length 1; zeros stay zeros."""
-    return _unit(np.stack([matrix.vector(word) for word in words]))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    vectors = vectors.astype("float64")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return units_of(np.stack([matrix.vector(word) for word in words]))
 
 
 def _flat(
@@ -303,14 +294,10 @@ def axis_table(matrix: Embedding, words: Iterable[str], axes: Mapping[str, Ends]
     Example:
 
     >>> from kerasrnn.embeddings.pictures import axis_table
-    >>> class Tiny:
-    ...     terms = ("man", "woman", "king", "queen")
-    ...     matrix = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]], "float32")
-    ...     def vector(self, term):
-    ...         return self.matrix[self.terms.index(term)]
-    ...     def __contains__(self, term):
-    ...         return term in self.terms
-    >>> table = axis_table(Tiny(), ["king", "queen"], {"gender": ("man", "woman")})
+    >>> from kerasrnn.embeddings import EmbeddingMatrix
+    >>> words = ["man", "woman", "king", "queen"]
+    >>> matrix = EmbeddingMatrix(words, [[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]])
+    >>> table = axis_table(matrix, ["king", "queen"], {"gender": ("man", "woman")})
     >>> table.values.round(2).tolist()
     [[-0.5, 0.5]]
     """
@@ -360,14 +347,10 @@ def heat_map(
     Example:
 
     >>> from kerasrnn.embeddings.pictures import heat_map
-    >>> class Tiny:
-    ...     terms = ("man", "woman", "king", "queen")
-    ...     matrix = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]], "float32")
-    ...     def vector(self, term):
-    ...         return self.matrix[self.terms.index(term)]
-    ...     def __contains__(self, term):
-    ...         return term in self.terms
-    >>> axes = heat_map(Tiny(), ["king", "queen"], {"gender": ("man", "woman")})
+    >>> from kerasrnn.embeddings import EmbeddingMatrix
+    >>> words = ["man", "woman", "king", "queen"]
+    >>> matrix = EmbeddingMatrix(words, [[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]])
+    >>> axes = heat_map(matrix, ["king", "queen"], {"gender": ("man", "woman")})
     >>> [text.get_text() for text in axes.texts]
     ['−0.50', '0.50']
     """
@@ -439,7 +422,7 @@ def _ends(matrix: Embedding, axes: Mapping[str, Ends]) -> dict[str, tuple[list[s
 
 
 def _mean_of_common(matrix: Embedding) -> np.ndarray:
-    return _unit(matrix.matrix[:_COMMON]).mean(axis=0)
+    return units_of(matrix.matrix[:_COMMON]).mean(axis=0)
 
 
 def _name_of(name: str, low: Sequence[str], high: Sequence[str]) -> str:

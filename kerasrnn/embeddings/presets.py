@@ -13,14 +13,11 @@ import numpy as np
 from kerasrnn.data.errors import DataError
 from kerasrnn.embeddings.tables import Table, table_of_array
 from kerasrnn.storage.preset_folders import WEIGHTS_FILE, preset_file, read_config
-from kerasrnn.storage.term_files import read_terms
+from kerasrnn.storage.term_files import FIRST_TERM_ID, read_terms
 
 # The vocabularies whose terms have embeddings, the first of a preset's own counting: words of
 # taggers and word vectors, tokens of classifiers, terms of language models, sources of pairs.
 _VOCABULARIES = ("words", "tokens", "terms", "source_terms")
-
-# Before the terms, a table has rows for padding and for the unknown term.
-RESERVED = 2
 
 # Keras names weights by the layers' attributes or classes, numbered where there are several.
 _TABLE = re.compile(r"(?:.*/)?embeddings?(?:_(\d+))?/vars/0")
@@ -67,7 +64,7 @@ def _read(folder: Path) -> tuple[list[str], np.ndarray]:
         terms = read_terms(preset_file(folder, config["vocabulary"][vocabulary]), weights.longest)
         name = _table(folder, weights.arrays, len(terms))
         table = np.empty(weights.arrays[name].shape, "float32")
-        return terms, weights.read(name, table)[RESERVED:]
+        return terms, weights.read(name, table)[FIRST_TERM_ID:]
 
 
 def _table(folder: Path, arrays: dict[str, Any], terms: int) -> str:
@@ -77,15 +74,16 @@ def _table(folder: Path, arrays: dict[str, Any], terms: int) -> str:
     a part of it, and the first made before later ones.
     """
     found = []
+    rows = FIRST_TERM_ID + terms
     for name, array in arrays.items():
-        if len(array.shape) == 2 and array.shape[0] == RESERVED + terms:
+        if len(array.shape) == 2 and array.shape[0] == rows:
             match = _TABLE.fullmatch(name)
             found.append((match is None, name.count("/"), int((match and match[1]) or 0), name))
     if not found:
         raise DataError.at(
             folder,
             None,
-            expected=f"a table of {RESERVED + terms:,} rows: padding, unknown, {terms:,} terms",
+            expected=f"a table of {rows:,} rows: padding, unknown, {terms:,} terms",
             got="none among its weights",
         )
     return min(found)[-1]

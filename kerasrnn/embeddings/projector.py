@@ -87,14 +87,10 @@ def to_projector(
 
     >>> import pathlib, tempfile
     >>> from kerasrnn.embeddings.projector import to_projector
-    >>> class Tiny:
-    ...     terms = ("king", "apple")
-    ...     matrix = np.array([[1.0, 0.5], [0.0, -2.0]], "float32")
-    ...     def vector(self, term):
-    ...         return self.matrix[self.terms.index(term)]
-    ...     def __contains__(self, term):
-    ...         return term in self.terms
-    >>> folder = to_projector(Tiny(), pathlib.Path(tempfile.mkdtemp(), "logs"))
+    >>> from kerasrnn.embeddings import EmbeddingMatrix
+    >>> words = ["king", "apple"]
+    >>> matrix = EmbeddingMatrix(words, [[1.0, 0.5], [0.0, -2.0]])
+    >>> folder = to_projector(matrix, pathlib.Path(tempfile.mkdtemp(), "logs"))
     >>> sorted(path.name for path in folder.iterdir())
     ['metadata.tsv', 'projector_config.pbtxt', 'tensors.tsv']
     >>> (folder / "metadata.tsv").read_text().split()

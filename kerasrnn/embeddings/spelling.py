@@ -69,7 +69,6 @@ def nearest_spellings(term: str, terms: Iterable[str], count: int = 3) -> list[s
         lowered = other.lower()
         if lowered[:1] != wanted[:1] and lowered[-2:] != wanted[-2:]:
             continue
-        matcher.set_seq1(lowered)
         if lowered == wanted:
             likeness = 3.0
         elif _are_exchanged(lowered, wanted):

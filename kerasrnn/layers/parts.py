@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-PARTS = "trainable_parts"
+from kerasrnn.storage.preset_folders import PARTS
 
 
 class LayerOfLayers(keras.layers.Layer):

@@ -19,8 +19,8 @@ WEIGHTS_FILE = "model.weights.h5"
 HUB_PREFIX = "hf://"
 ZOO_VARIABLE = "KERASRNN_ZOO"
 
-# As in `kerasrnn.layers.parts`, which needs Keras.
-_PARTS = "trainable_parts"
+# Where a configuration says which parts of a layer are frozen; see `kerasrnn.layers.parts`.
+PARTS = "trainable_parts"
 
 # The keys a preset's config.toml may hold. Anything else is a mistake and fails.
 _SECTIONS = {
@@ -227,11 +227,11 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
             got = reprlib.repr(config[section])
             raise ValueError(f"{path}: `{section}` must be a table. Got {got}.")
     flags = dict(config["trainable"])
-    parts = flags.pop(_PARTS, {})
+    parts = flags.pop(PARTS, {})
     values = [*flags.values(), *(parts.values() if isinstance(parts, Mapping) else [None])]
     if not set(flags) <= {"trainable"} or not all(isinstance(value, bool) for value in values):
         raise ValueError(
-            f"{path}: `trainable` must hold nothing but `trainable`, a boolean, and `{_PARTS}`, a "
+            f"{path}: `trainable` must hold nothing but `trainable`, a boolean, and `{PARTS}`, a "
             f"table of booleans. Got {reprlib.repr(config['trainable'])}."
         )
     return config

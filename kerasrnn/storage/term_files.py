@@ -9,6 +9,9 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
+# The ids of a list of terms, wherever it is looked up: padding and the unknown term come first.
+PADDING_ID, UNKNOWN_ID, FIRST_TERM_ID = 0, 1, 2
+
 # A term that is longer than a mebibyte is none: the file is another, or all of it is one line.
 _LONGEST_LINE = 1 << 20
 

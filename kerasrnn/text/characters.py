@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.storage.term_files import (
+    PADDING_ID,
+    UNKNOWN_ID,
     check_counts,
     check_least,
     check_terms,
@@ -18,8 +20,6 @@ from kerasrnn.storage.term_files import (
 )
 from kerasrnn.text.layer import TextLayer, map_to_rows, static_table
 
-PADDING_ID = 0
-UNKNOWN_ID = 1
 FIRST_CHARACTER_ID = 2
 
 

@@ -7,11 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrnn.storage.term_files import check_terms
+from kerasrnn.storage.term_files import PADDING_ID, UNKNOWN_ID, check_terms
 from kerasrnn.text.layer import TextLayer, map_to_rows, static_table
 
-PADDING_ID = 0
-UNKNOWN_ID = 1
 FIRST_SUBWORD_ID = 2
 CONTINUATION = "##"
 

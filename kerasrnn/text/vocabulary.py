@@ -10,6 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.storage.term_files import (
+    FIRST_TERM_ID,
+    PADDING_ID,
+    UNKNOWN_ID,
     check_counts,
     check_least,
     check_terms,
@@ -17,10 +20,6 @@ from kerasrnn.storage.term_files import (
     write_terms,
 )
 from kerasrnn.text.layer import TextLayer, as_ids, as_strings, map_flat, static_table
-
-PADDING_ID = 0
-UNKNOWN_ID = 1
-FIRST_TERM_ID = 2
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")

@@ -492,10 +492,7 @@ class Task(Configured, keras.Model):
             COUNT.check("steps", steps, int)
             examples = examples[: steps * batch_size]
         figures = self.measure(examples, batch_size, **options)
-        numbers = numbers_of(figures)
-        if verbose and verbose != "auto":
-            print("  ".join(f"{name}: {value:.4f}" for name, value in numbers.items()))
-        return figures if return_dict else list(numbers.values())
+        return evaluated(figures, verbose, return_dict)
 
     def judge(self, x: Any, y: Any) -> dict[str, Any]:
         """What `measure` needs to know of a batch, in a graph.
@@ -873,6 +870,14 @@ class _Validation(keras.callbacks.Callback):
         if due and logs is not None:
             figures = self.model.validate(self.examples, self.batch_size, **self.options)
             logs |= {f"val_{name}": value for name, value in numbers_of(figures).items()}
+
+
+def evaluated(figures: dict[str, Any], verbose: str | int, return_dict: bool) -> Any:
+    """What `evaluate` returns, which it prints if it is asked to."""
+    numbers = numbers_of(figures)
+    if verbose and verbose != "auto":
+        print("  ".join(f"{name}: {value:.4f}" for name, value in numbers.items()))
+    return figures if return_dict else list(numbers.values())
 
 
 def numbers_of(figures: Mapping[str, Any]) -> dict[str, float]:

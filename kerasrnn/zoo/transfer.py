@@ -12,8 +12,7 @@ import numpy as np
 from kerasrnn.embeddings.pieces import linear_map, vectors_from_pieces
 from kerasrnn.layers.parts import PARTS, parts_of
 from kerasrnn.networks.options import options_of
-from kerasrnn.storage.term_files import check_terms, check_texts
-from kerasrnn.text.vocabulary import FIRST_TERM_ID, UNKNOWN_ID
+from kerasrnn.storage.term_files import FIRST_TERM_ID, UNKNOWN_ID, check_terms, check_texts
 
 # === What a class declares ===
 

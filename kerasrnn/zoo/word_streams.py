@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrnn.data import stream_running_texts
+from kerasrnn.storage.term_files import FIRST_TERM_ID, PADDING_ID, UNKNOWN_ID
 from kerasrnn.text.plain import plain_text
 from kerasrnn.zoo.batches import EpochBatches
 from kerasrnn.zoo.skip_gram_blocks import BlockShape
 
-# What is between two texts in a stream, and what stands for all unknown words.
-BORDER_ID, UNKNOWN_ID = 0, 1
-FIRST_WORD_ID = 2
+# Between two texts of a stream: no word has this id.
+BORDER_ID = PADDING_ID
 
 # Texts go through TensorFlow some at a time, and ids are read from the disk some at a time.
 _TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 1024, 2**20
@@ -226,7 +226,7 @@ class WordStream:
         """The share of the words that are known."""
         counts = np.zeros(2, np.int64)
         for ids in self.parts():
-            counts += (np.sum(ids >= FIRST_WORD_ID), np.sum(ids != BORDER_ID))
+            counts += (np.sum(ids >= FIRST_TERM_ID), np.sum(ids != BORDER_ID))
         return float(counts[0] / max(1, counts[1]))
 
 
@@ -319,11 +319,11 @@ class SkipGramBatches:
         # What is drawn differs from epoch to epoch where the order does not.
         self.epochs: EpochBatches | None = None
         counts = stream.counts(size)
-        counts[:FIRST_WORD_ID] = 0
+        counts[:FIRST_TERM_ID] = 0
         self.words = int(counts.sum())
         frequencies = counts / max(1, self.words)
         self._kept = sampling.kept(frequencies).astype(np.float32)
-        self._kept[:FIRST_WORD_ID] = 1
+        self._kept[:FIRST_TERM_ID] = 1
         noise = sampling.noise(frequencies)
         self._noise = np.cumsum(noise)
         self._noise[-1] = 1
@@ -389,7 +389,7 @@ def reaches(ids: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np.nd
     >>> [part.tolist() for part in reaches(np.array([7, 1, 8, 0, 9]), window=5)]
     [[7, 8, 9], [0, 1, 0], [1, 0, 0]]
     """
-    known = ids >= FIRST_WORD_ID
+    known = ids >= FIRST_TERM_ID
     texts = np.cumsum(ids == BORDER_ID)[known]
     words = ids[known].astype(np.int32)
     places = np.arange(len(words))
@@ -423,9 +423,9 @@ class Yardstick:
     """
 
     def __init__(self, size: int, sampling: Sampling) -> None:
-        ranks = np.arange(1, size - FIRST_WORD_ID + 1)
+        ranks = np.arange(1, size - FIRST_TERM_ID + 1)
         frequencies = np.zeros(size)
-        frequencies[FIRST_WORD_ID:] = 1 / (ranks + _ZIPF_SHIFT)
+        frequencies[FIRST_TERM_ID:] = 1 / (ranks + _ZIPF_SHIFT)
         frequencies /= frequencies.sum()
         self.sampling = sampling
         self.kept = sampling.kept(frequencies).astype(np.float32)
@@ -453,7 +453,7 @@ class Yardstick:
             ids = np.concatenate([before, stream.ids(begin, end), after])
             own = np.zeros(len(ids), bool)
             own[len(before) : len(before) + end - begin] = True
-            own = own[ids >= FIRST_WORD_ID]
+            own = own[ids >= FIRST_TERM_ID]
             words, left, right = reaches(ids, window)
             places = np.flatnonzero(own)
             inside = (offsets >= -left[places, None]) & (offsets <= right[places, None])
@@ -473,7 +473,7 @@ class Yardstick:
         while True:
             begin, end = sorted((place, place + side * reach))
             ids = stream.ids(begin, end)
-            enough = np.sum(ids >= FIRST_WORD_ID) >= self.sampling.window
+            enough = np.sum(ids >= FIRST_TERM_ID) >= self.sampling.window
             if enough or (ids == BORDER_ID).any() or len(ids) < reach:
                 return ids
             reach *= 2
@@ -489,7 +489,7 @@ def check_not_empty(stream: WordStream, argument: str) -> None:
     largest = BORDER_ID
     for ids in stream.parts():
         largest = max(largest, int(ids.max(initial=BORDER_ID)))
-        if largest >= FIRST_WORD_ID:
+        if largest >= FIRST_TERM_ID:
             return
     if largest == UNKNOWN_ID:
         raise ValueError(

@@ -16,6 +16,7 @@ from kerasrnn.networks.options import COUNT, NOT_NEGATIVE, Count, OneOf, Share, 
 from kerasrnn.networks.skip_gram import SkipGramNetwork, skip_gram_loss
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
+from kerasrnn.storage.term_files import FIRST_TERM_ID
 from kerasrnn.text import Tokenizer, Vocabulary
 from kerasrnn.text.plain import texts_of, valid
 from kerasrnn.zoo.batches import EpochBatches, Source
@@ -27,9 +28,8 @@ from kerasrnn.zoo.skip_gram_blocks import (
     noise_counts,
     windows,
 )
-from kerasrnn.zoo.task import Task
+from kerasrnn.zoo.task import Task, evaluated
 from kerasrnn.zoo.word_streams import (
-    FIRST_WORD_ID,
     Sampling,
     SkipGramBatches,
     WordStream,
@@ -223,7 +223,7 @@ class WordVectors(Task):
         found = Vocabulary.from_counts(
             counts,
             min_count=min_count,
-            max_size=None if max_words is None else max_words + FIRST_WORD_ID,
+            max_size=None if max_words is None else max_words + FIRST_TERM_ID,
             lowercase=form["lowercase"],
         )
         if not found.terms:
@@ -272,7 +272,7 @@ class WordVectors(Task):
             lowered = tf.strings.lower(tf.constant(matrix.terms, tf.string), "utf-8").numpy()
             arguments["lowercase"] = [word.decode() for word in lowered] == list(matrix.terms)
         model = cls(matrix.terms, **arguments)
-        padded = np.pad(matrix.matrix, [(FIRST_WORD_ID, 0), (0, 0)])
+        padded = np.pad(matrix.matrix, [(FIRST_TERM_ID, 0), (0, 0)])
         set_rows(model.network.embeddings.embeddings, padded, np.ones(len(padded), bool))
         return model
 
@@ -286,7 +286,7 @@ class WordVectors(Task):
             ValueError: if a vector is not finite.
         """
         check_finite_weights(self)
-        return EmbeddingMatrix(self.vocabulary.terms, self._table()[FIRST_WORD_ID:])
+        return EmbeddingMatrix(self.vocabulary.terms, self._table()[FIRST_TERM_ID:])
 
     def _table(self) -> np.ndarray:
         # A copy: steps change the table where it lies.
@@ -535,10 +535,7 @@ class WordVectors(Task):
                 x, y, batch_size, verbose, steps=steps, return_dict=return_dict, **options
             )
         self._check_options(options, "evaluate", self.measure)
-        figures = self._answers(questions, pairs)
-        if verbose and verbose != "auto":
-            print("  ".join(f"{name}: {value:.4f}" for name, value in figures.items()))
-        return figures if return_dict else list(figures.values())
+        return evaluated(self._answers(questions, pairs), verbose, return_dict)
 
     def measure(
         self,
@@ -628,7 +625,7 @@ class WordVectors(Task):
         [True, False]
         """
         ids = self.vocabulary(tf.constant(texts_of(x, "x"), tf.string))
-        return ids.numpy() >= FIRST_WORD_ID
+        return ids.numpy() >= FIRST_TERM_ID
 
     # === In the graph ===
 
@@ -636,7 +633,7 @@ class WordVectors(Task):
         """Ids of strings of any shape, 0 for unknown ones, and whether each is known."""
         flat = self.vocabulary(valid(tf.reshape(words, [-1])))
         ids = tf.reshape(flat, tf.shape(words))
-        known = ids >= FIRST_WORD_ID
+        known = ids >= FIRST_TERM_ID
         return tf.where(known, ids, 0), known
 
     def _units(self, ids: tf.Tensor) -> tf.Tensor:
@@ -663,8 +660,8 @@ class WordVectors(Task):
             cosines, places, tf.fill(tf.shape(left_out), _NOT_THERE)
         )
         size = self.vocabulary.size
-        cosines = tf.where(tf.range(size) < FIRST_WORD_ID, _NOT_THERE, cosines)
-        values, ids = tf.math.top_k(cosines, k=tf.clip_by_value(k, 1, size - FIRST_WORD_ID))
+        cosines = tf.where(tf.range(size) < FIRST_TERM_ID, _NOT_THERE, cosines)
+        values, ids = tf.math.top_k(cosines, k=tf.clip_by_value(k, 1, size - FIRST_TERM_ID))
         there = values > _NOT_THERE
         return tf.where(there, ids, 0), tf.where(there, values, 0.0)
 
