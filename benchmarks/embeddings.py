@@ -35,7 +35,7 @@ import numpy as np
 
 from benchmarks import memory
 from benchmarks.processes import ROOT, environment
-from benchmarks.results import machine, today
+from benchmarks.results import check_counts, machine, today
 from benchmarks.summary import paired_ratio, summarise
 from kerasrnn.embeddings import EmbeddingMatrix
 from kerasrnn.storage.atomic import replacing_file
@@ -333,10 +333,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", default=str(ROOT / "benchmarks" / "results"), metavar="DIR")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    for name in ("words", "threads", "rounds", "load_rounds", "calls"):
-        if getattr(given, name) < 1:
-            flag = name.replace("_", "-")
-            parser.error(f"--{flag} must be at least 1. Received: {getattr(given, name)}")
+    check_counts(parser, given, "words", "threads", "rounds", "load_rounds", "calls")
     return given
 
 

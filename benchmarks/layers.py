@@ -47,7 +47,7 @@ from benchmarks.peers import PEERS
 from benchmarks.plot import plot_ratios
 from benchmarks.processes import ROOT, PeerError, Pool
 from benchmarks.report import markdown
-from benchmarks.results import Record, Results, code_digest, machine, today
+from benchmarks.results import Record, Results, check_counts, code_digest, machine, today
 from benchmarks.summary import largest_difference
 
 # How far a peer's results may be from ours, relative to the largest value of each array.
@@ -332,9 +332,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
         "--report-only", action="store_true", help="write table and plot again, measure nothing"
     )
     given = parser.parse_args(arguments)
-    for name in ("rounds", "threads"):
-        if getattr(given, name) < 1:
-            parser.error(f"--{name} must be at least 1. Received: {getattr(given, name)}")
+    check_counts(parser, given, "rounds", "threads")
     if given.quick:
         given.points = given.points or list(QUICK_GRID)
         given.rounds, given.slice = min(given.rounds, 2), 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import hashlib
 import json
@@ -14,6 +15,21 @@ from typing import Any
 from benchmarks.cases import Case
 from benchmarks.processes import ROOT
 from benchmarks.summary import summarise
+
+
+def check_counts(parser: argparse.ArgumentParser, given: argparse.Namespace, *names: str) -> None:
+    """End with an error of the command line unless some of its numbers are at least 1.
+
+    Args:
+        parser: the command line.
+        given: what was given.
+        *names: which of it.
+    """
+    for name in names:
+        if getattr(given, name) < 1:
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag} must be at least 1. Received: {getattr(given, name)}")
+
 
 UNITS = {"memory": "MB"}  # all else is in milliseconds
 

@@ -33,11 +33,11 @@ from matplotlib.figure import Figure
 
 from kerasrnn.data import LabelledText, TaggedSentence, load_sentences, load_texts
 from kerasrnn.data.conll import in_scheme
-from kerasrnn.embeddings import read_terms, read_vectors
 from kerasrnn.storage.atomic import replacing_file
 from kerasrnn.zoo import SequenceTagger, Task, TextClassifier
 from training.fitting import set_seeds
 from training.make_preset import hardware
+from training.pretrained_words import WordVectorConfig
 
 RESULTS = Path(__file__).resolve().parent / "results" / "transfer.json"
 
@@ -124,8 +124,7 @@ def _labels(texts: Sequence[LabelledText]) -> dict[str, list[str]]:
 
 
 def _tags(sentences: Sequence[TaggedSentence]) -> dict[str, list[str]]:
-    slots = sorted({tag[2:] for sentence in sentences for tag in sentence.tags} - {""})
-    return {"tags": ["O", *(f"{mark}-{slot}" for slot in slots for mark in "BI")]}
+    return {"tags": SequenceTagger.head_of(sentences)["tags"]}
 
 
 def _new_classifier(texts: Sequence[LabelledText], words: Sequence[str], **options: Any) -> Task:
@@ -234,18 +233,13 @@ def _started(study: Study, kind: str, few: Sequence[Any], examples: Sequence[Any
     labels = study.labels(examples)
     if kind == "body":
         return study.task.from_preset(study.preset, **labels)
-    options = {study.trained: kind != "frozen"}
-    words: list[str] = []
-    if kind != "random":
-        words = read_terms(VECTORS)
-        options[study.dimension] = read_vectors(VECTORS, words[:1]).matrix.shape[1]
+    options: dict[str, Any] = {study.trained: kind != "frozen"}
+    vectors = WordVectorConfig(embeddings=None if kind == "random" else VECTORS)
+    words, length = vectors.known_vectors()
+    if length:
+        options[study.dimension] = length
     model: Any = study.new(few, words, normalize_digits=kind == "random", **options)
-    if kind != "random":
-        # As wide as new ones, which suits the other features: see `Vectors.scaled`.
-        vectors = read_vectors(VECTORS, model.vocabulary.terms).scaled()
-        model.set_word_vectors(
-            np.pad(vectors.matrix, [(2, 0), (0, 0)]), np.pad(vectors.found, (2, 0))
-        )
+    vectors.set_vectors(model)
     return model.new_head(**labels)
 
 

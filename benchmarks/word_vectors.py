@@ -35,7 +35,7 @@ from typing import Any
 
 from benchmarks.embeddings import PAIRS, QUESTIONS
 from benchmarks.processes import ROOT, environment
-from benchmarks.results import machine, today
+from benchmarks.results import check_counts, machine, today
 from benchmarks.summary import paired_ratio, summarise
 from kerasrnn.embeddings import EmbeddingMatrix
 from kerasrnn.embeddings.installed import folder_of
@@ -321,10 +321,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", default=str(ROOT / "benchmarks" / "results"), metavar="DIR")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    for name in ("dimension", "window", "negatives", "min_count", "epochs", "threads"):
-        if getattr(given, name) < 1:
-            flag = name.replace("_", "-")
-            parser.error(f"--{flag} must be at least 1. Received: {getattr(given, name)}")
+    check_counts(
+        parser, given, "dimension", "window", "negatives", "min_count", "epochs", "threads"
+    )
     return given
 
 

@@ -36,7 +36,7 @@ from training.flags import (
 )
 from training.language_plots import accuracy_by_distance
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import Plan, Script, print_figures
 
 PYTHON = "builtin:python"
 DEFAULT_DATA = PYTHON
@@ -327,22 +327,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
         data: LanguageData,
         metrics: Mapping[str, Any],
     ) -> None:
-        table = Table(title="figures", title_justify="left")
-        names = [name for name in ("train", "validation", "test") if metrics[name]]
-        figures = dict.fromkeys(
-            key
-            for name in names
-            for key, value in metrics[name].items()
-            if isinstance(value, float)
-        )
-        table.add_column("data")
-        for figure in figures:
-            table.add_column("nats a token" if figure == "loss" else figure.replace("_", " "))
-        for name in names:
-            part = metrics[name]
-            table.add_row(name, *(f"{part[key]:.4f}" if key in part else "" for key in figures))
-        console.print()
-        console.print(table)
+        print_figures(console, metrics, loss="nats a token")
         if data.sentences:
             self._show_sentences(console, model, data, metrics)
             return

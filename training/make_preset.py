@@ -49,8 +49,8 @@ SCRIPTS = {
     "WordVectors": "word_vectors",
 }
 
-CARD = ("summary", "data", "licence", "limits", "example", "command")
-OPTIONAL = ("preparation",)
+_CARD = ("summary", "data", "licence", "limits", "example", "command")
+_OPTIONAL = ("preparation",)
 _PARTS = ("train", "validation", "test")
 _SERVING_SECONDS = 3.0
 
@@ -93,22 +93,14 @@ def make_preset(
         ValueError: if the runs differ in more than their seeds, the card is not complete, or the
             data is not there; nothing is written then.
     """
-    if set(card) - set(OPTIONAL) != set(CARD):
-        raise ValueError(
-            f"A card must have {', '.join(CARD)}, and may have {', '.join(OPTIONAL)}. "
-            f"Received: {', '.join(card)}"
-        )
+    texts = card_texts(card)
     settings = _settings(runs[0] / "preset")
     _check_same_settings(settings, runs[1:], f"{runs[0]}")
     model = Task.from_preset(runs[0] / "preset")
     measuring = _prepared(type(model).__name__, settings)
-    texts = {key: card[key] for key in (*CARD, *OPTIONAL) if key in card and key != "summary"}
     extra = {"training": settings, "card": texts}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
-    index = read_index(zoo) if (zoo / "index.toml").exists() else {}
-    index[name] = {"class": type(model).__name__, "summary": card["summary"]}
-    with replacing_file(zoo / "index.toml") as temporary:
-        temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
+    enter_into_index(zoo, name, model, card["summary"])
     _write_metrics(zoo / name, [_figures(run) for run in runs], *measuring)
     zoo_readme.main(["--zoo", str(zoo)])
     return zoo / name
@@ -171,6 +163,46 @@ def _write_metrics(
             "serving": round(serving_speed(script, shipped, script.requests(shipped, data))),
         },
     }
+    save_metrics(folder, metrics)
+
+
+def card_texts(card: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a card as a preset keeps them.
+
+    Args:
+        card: its texts.
+
+    Returns:
+        Those without the summary, which stands in the index.
+
+    Raises:
+        ValueError: if one is missing, or has no place in a card.
+    """
+    if set(card) - set(_OPTIONAL) != set(_CARD):
+        raise ValueError(
+            f"A card must have {', '.join(_CARD)}, and may have {', '.join(_OPTIONAL)}. "
+            f"Received: {', '.join(card)}"
+        )
+    return {key: card[key] for key in (*_CARD, *_OPTIONAL) if key in card and key != "summary"}
+
+
+def enter_into_index(zoo: Path, name: str, model: Task, summary: str) -> None:
+    """Enter a preset into the `index.toml` of a zoo.
+
+    Args:
+        zoo: the folder with the index, which may be new.
+        name: the preset's name.
+        model: its model.
+        summary: what it does, in a sentence.
+    """
+    index = read_index(zoo) if (zoo / "index.toml").exists() else {}
+    index[name] = {"class": type(model).__name__, "summary": summary}
+    with replacing_file(zoo / "index.toml") as temporary:
+        temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
+
+
+def save_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the `metrics.json` of a preset."""
     with replacing_file(folder / "metrics.json") as temporary:
         temporary.write_text(strict_json(metrics, indent=1) + "\n", "utf-8")
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import keras
 from rich.console import Console
+from rich.table import Table
 
 from kerasrnn.serving import serving_command
 from kerasrnn.zoo import Task
@@ -361,6 +362,28 @@ class Script(ABC, Generic[Config, Data]):
             "seed": config.seed,
             "parameters": parameters_of(model),
         }
+
+
+def print_figures(console: Console, metrics: Mapping[str, Any], *, loss: str) -> None:
+    """Print a table of the figures of each part of the data.
+
+    Args:
+        console: where to print.
+        metrics: the content of `metrics.json`.
+        loss: what the loss is measured in.
+    """
+    table = Table(title="figures", title_justify="left")
+    parts = {name: metrics[name] for name in ("train", "validation", "test") if metrics[name]}
+    figures = dict.fromkeys(
+        key for part in parts.values() for key, value in part.items() if isinstance(value, float)
+    )
+    table.add_column("data")
+    for figure in figures:
+        table.add_column(loss if figure == "loss" else figure.replace("_", " "))
+    for name, part in parts.items():
+        table.add_row(name, *(f"{part[key]:.4f}" if key in part else "" for key in figures))
+    console.print()
+    console.print(table)
 
 
 def _frozen(model: Task) -> str:

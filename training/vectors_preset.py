@@ -15,10 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tomlkit
-
 from kerasrnn.embeddings import EmbeddingMatrix
-from kerasrnn.storage.atomic import replacing_file
 from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo import WordVectors
 from kerasrnn.zoo.presets import read_config, read_index
@@ -26,8 +23,13 @@ from training import zoo_readme
 from training.data import data_path
 from training.endings import make_console, reporting_errors
 from training.fitting import parameters_of
-from training.make_preset import CARD, OPTIONAL, hardware, serving_speed
-from training.run_folder import strict_json
+from training.make_preset import (
+    card_texts,
+    enter_into_index,
+    hardware,
+    save_metrics,
+    serving_speed,
+)
 from training.word_vectors import SCRIPT, WordData
 
 # Files of the data folder by the figures that they are for.
@@ -84,17 +86,12 @@ def make(
     Raises:
         ValueError: if the card is not complete, or a file to measure with is not there.
     """
-    if set(card) - set(OPTIONAL) != set(CARD):
-        raise ValueError(f"A card must have {', '.join(CARD)}. Received: {', '.join(card)}")
+    texts = card_texts(card)
     matrix = EmbeddingMatrix.load(data_path(source), limit=limit)
     original = measure(matrix)
     model = WordVectors.from_matrix(matrix, context=False)
-    texts = {key: card[key] for key in (*CARD, *OPTIONAL) if key in card and key != "summary"}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra={"card": texts})
-    index = read_index(zoo) if (zoo / "index.toml").exists() else {}
-    index[name] = {"class": "WordVectors", "summary": card["summary"]}
-    with replacing_file(zoo / "index.toml") as temporary:
-        temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
+    enter_into_index(zoo, name, model, card["summary"])
     shipped = WordVectors.from_preset(zoo / name)
     requests = SCRIPT.requests(shipped, WordData(None, None, None, source, hold_out=False))
     metrics = {
@@ -111,8 +108,7 @@ def make(
             "serving": round(serving_speed(SCRIPT, shipped, requests)),
         },
     }
-    with replacing_file(zoo / name / "metrics.json") as temporary:
-        temporary.write_text(strict_json(metrics, indent=1) + "\n", "utf-8")
+    save_metrics(zoo / name, metrics)
     zoo_readme.main(["--zoo", str(zoo)])
     return zoo / name
 

@@ -37,7 +37,7 @@ from training.flags import (
     with_options_of,
 )
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import Plan, Script, print_figures
 
 FACTS = "builtin:country_facts"
 DEFAULT_DATA = FACTS
@@ -217,10 +217,9 @@ class WordVectorsScript(Script[WordVectorsConfig, WordData]):
     def new_model(
         self, config: WordVectorsConfig, data: WordData, options: dict[str, Any]
     ) -> WordVectors:
-        model = self.task_class.from_texts(
+        return self.task_class.from_texts(
             data.train, min_count=filled(config.min_count), max_words=config.max_words, **options
         )
-        return model
 
     def check(self, model: WordVectors, config: WordVectorsConfig, data: WordData) -> None:
         data.read(model)
@@ -332,26 +331,15 @@ class WordVectorsScript(Script[WordVectorsConfig, WordData]):
             matrix.plot(words, title="frequent words, by t-SNE").figure, folder.plots / "words.png"
         )
         with _questions(config, data) as questions:
-            for name, analogies in _relations(questions, matrix) if questions else ():
-                axes = matrix.plot(
-                    (), method="pca", analogies=analogies, title=f"analogies: {name}"
-                )
-                plots.save_figure(axes.figure, folder.plots / "analogies.png")
+            name, analogies = _relation(questions, matrix) if questions else ("", [])
+        if analogies:
+            axes = matrix.plot((), method="pca", analogies=analogies, title=f"analogies: {name}")
+            plots.save_figure(axes.figure, folder.plots / "analogies.png")
 
     def show(
         self, console: Console, model: WordVectors, data: WordData, metrics: Mapping[str, Any]
     ) -> None:
-        table = Table(title="figures", title_justify="left")
-        names = [name for name in ("train", "validation", "test") if metrics[name]]
-        figures = dict.fromkeys(key for name in names for key in metrics[name])
-        table.add_column("data")
-        for figure in figures:
-            table.add_column("nats a pair" if figure == "loss" else figure.replace("_", " "))
-        for name in names:
-            part = metrics[name]
-            table.add_row(name, *(f"{part[key]:.4f}" if key in part else "" for key in figures))
-        console.print()
-        console.print(table)
+        print_figures(console, metrics, loss="nats a pair")
         matrix = model.to_matrix()
         if data.source == FACTS:
             _show_analogies(console, matrix)
@@ -366,15 +354,15 @@ class WordVectorsScript(Script[WordVectorsConfig, WordData]):
         return len(response["known"])
 
 
-def _relations(path: str, matrix: EmbeddingMatrix) -> list[tuple[str, list[Question]]]:
-    """The first kind of questions with several pairs of known words, as a chain of analogies."""
+def _relation(path: str, matrix: EmbeddingMatrix) -> tuple[str, list[Question]]:
+    """The first kind of questions with several pairs of known words, and analogies of these."""
     for name, questions in read_questions(path):
         pairs = dict.fromkeys(pair for a, b, c, d in questions for pair in ((a, b), (c, d)))
         forms = [(_form(first, matrix), _form(second, matrix)) for first, second in pairs]
         known = [(a, b) for a, b in forms if a in matrix and b in matrix][:_ARROWS]
         if len(known) > 1:
-            return [(name, [(*known[0], *pair) for pair in known[1:]])]
-    return []
+            return name, [(*known[0], *pair) for pair in known[1:]]
+    return "", []
 
 
 def _form(word: str, matrix: EmbeddingMatrix) -> str:
@@ -387,12 +375,19 @@ def _questions(config: WordVectorsConfig, data: WordData) -> Iterator[str | None
     if config.questions is not None:
         yield data_path(config.questions)
     elif data.source == FACTS:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "questions.txt"
-            write_country_questions(path)
-            yield str(path)
+        with _country_questions() as path:
+            yield path
     else:
         yield None
+
+
+@contextlib.contextmanager
+def _country_questions() -> Iterator[str]:
+    """A file of the questions about countries."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "questions.txt"
+        write_country_questions(path)
+        yield str(path)
 
 
 def _show_analogies(console: Console, matrix: EmbeddingMatrix) -> None:
@@ -400,13 +395,11 @@ def _show_analogies(console: Console, matrix: EmbeddingMatrix) -> None:
     table = Table(title="analogies of countries", title_justify="left")
     for title in ("kind", "per cent right", "a question", "the answer"):
         table.add_column(title, justify="right" if title.startswith("per") else "left")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "questions.txt"
-        write_country_questions(path)
+    with _country_questions() as path:
         sections = matrix.evaluate_analogies(path).sections
     for kind, section in zip(country_questions(), sections, strict=True):
         a, b, c, d = kind.questions[len(kind.questions) // 2]
-        words = [word if word in matrix else word.lower() for word in (a, b, c)]
+        words = [_form(word, matrix) for word in (a, b, c)]
         question = answer = ""
         if all(word in matrix for word in words):
             question = f"{a} : {b} :: {c} : ?"
