@@ -68,8 +68,8 @@ LESSONS = """## What to learn from it
   are added: with 11,000 sentences of slots nothing is left of it.
 - Part of that is what the bodies know of words. Both read more than the 50 numbers of `words_en`:
   parts of words, lexicons, capitals. So this is not the worth of the recurrent layers alone.
-- Word vectors alone help less, and only where they may learn: 2 to 4 points with 100 examples and
-  with 1,000.
+- Word vectors alone help less: 2 to 4 points with 100 examples and with 1,000, where they learn
+  with all else.
 - Frozen vectors are no gift. With 1,000 examples they are already behind random ones that learn,
   and with all far behind: 50 numbers made for other ends cannot be all that a model sees.
 """
