@@ -73,5 +73,5 @@ def test_gradients_of_replicas_are_never_added_up():
         [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("refused by") == 6
+    assert done.stdout.count("refused by") == 7
     assert done.stdout.count("one replica trains") == 2

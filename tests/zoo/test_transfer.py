@@ -8,7 +8,7 @@ from kerasrnn import zoo
 from kerasrnn.data import TaggedSentence
 from kerasrnn.zoo import SequenceTagger, Task, TextClassifier, list_presets
 from kerasrnn.zoo.transfer import heads_with_labels, names_of_parts, own_weights
-from tests.zoo.tiny_tasks import SENTENCES, TASKS, tiny
+from tests.zoo.tiny_tasks import SENTENCES, TASKS, those_of, tiny
 
 DRUGS = ["O", "B-DRUG", "I-DRUG"]
 OTHERS = [TaggedSentence(("Take", "Aspirin", "daily"), ("O", "B-DRUG", "O"))] * 4
@@ -285,10 +285,8 @@ def test_a_new_head_is_exported(tmp_path):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_what_is_frozen_does_not_move(name, tmp_path):
-    model = tiny(name)[0]
-    options = {"dropout": 0.0} if "dropout" in model.settings else {}
-    for what, paths in names_of_parts(model).items():
-        task, fit = tiny(name, **options)
+    for what, paths in names_of_parts(tiny(name)[0]).items():
+        task, fit = tiny(name, **those_of(name, dropout=0.0))
         before = numbers(task)
         task.freeze(what)
         assert what in task.frozen
