@@ -19,12 +19,14 @@ _MODULES = (
     "data",
     "embeddings",
     "layers",
+    "lens",
     "networks",
     "optimizers",
     "recurrence",
     "serving",
     "storage",
     "text",
+    "themes",
     "zoo",
 )
 

@@ -17,10 +17,12 @@ PACKAGE = ROOT / "kerasrnn"
 STOREYS = [
     ("benchmarks",),
     ("training",),
+    ("kerasrnn.lens",),
     ("kerasrnn.zoo",),
     ("kerasrnn.networks", "kerasrnn.serving"),
     ("kerasrnn.convert",),
     ("kerasrnn.embeddings",),
+    ("kerasrnn.themes",),
     ("kerasrnn.data",),
     ("kerasrnn.text",),
     ("kerasrnn.callbacks", "kerasrnn.layers", "kerasrnn.optimizers"),

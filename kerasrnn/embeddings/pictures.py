@@ -13,6 +13,15 @@ from kerasrnn.data.errors import check_strings, shown, whole_number
 from kerasrnn.data.extras import require
 from kerasrnn.embeddings.nearest import units_of
 from kerasrnn.embeddings.projector import Embedding, group_of, known_words, printable
+from kerasrnn.themes import (
+    LABEL_SIZE,
+    Colours,
+    check_choice,
+    is_dark,
+    overlaps,
+    prepared_axes,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 _METHODS = ("tsne", "pca")
 _MOST_WORDS = 100  # drawn where none are named
 
-_LABEL_SIZE, _SMALLEST_LABEL = 9.0, 4.0  # points
+_SMALLEST_LABEL = 4.0  # points
 _INCHES = (6.4, 5.6)
 _WORDS = 60  # for which these are enough
 _LARGER, _MOST_INCHES = 1.15, 40.0
@@ -33,40 +42,6 @@ _COMMON = 20_000  # rows
 _MARKERS = "osD^vP*X"
 
 _Pair = tuple[str, str]
-
-
-class _Colours(NamedTuple):
-    """Those of Okabe and Ito (2008), which eyes without red or green tell apart."""
-
-    background: str
-    text: str
-    quiet: str
-    groups: tuple[str, ...]
-    low: str
-    middle: str
-    high: str
-
-
-_COLOURS = {
-    "light": _Colours(
-        background="white",
-        text="#1a1a1a",
-        quiet="#7a7a7a",
-        groups=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
-        low="#0072B2",
-        middle="#f7f7f7",
-        high="#D55E00",
-    ),
-    "dark": _Colours(
-        background="#14171c",
-        text="#ececec",
-        quiet="#949494",
-        groups=("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#FFFFFF"),
-        low="#56B4E9",
-        middle="#22262d",
-        high="#E69F00",
-    ),
-}
 
 
 # === Words as points ===
@@ -130,7 +105,7 @@ def plot(
     >>> [text.get_text() for text in axes.texts]
     ['man', 'woman', 'king', 'queen']
     """
-    _check_choice("method", method, _METHODS)
+    check_choice("method", method, _METHODS)
     seed = whole_number(seed, "seed", 0)
     named = [] if words is None else known_words(matrix, words, "words")
     group = group_of(matrix, groups)
@@ -145,7 +120,7 @@ def plot(
 
     own = ax is None
     growth = max(1.0, (len(chosen) / _WORDS) ** 0.5)
-    ax, colours = _prepared(ax, theme, (growth * _INCHES[0], growth * _INCHES[1]))
+    ax, colours = prepared_axes(ax, theme, (growth * _INCHES[0], growth * _INCHES[1]))
     legend: list[tuple[Any, str]] = []
     for name, colour, marker in _looks(group, colours):
         rows = [row for row, word in enumerate(chosen) if group.get(word) == name]
@@ -168,7 +143,7 @@ def plot(
     return ax
 
 
-def _looks(group: Mapping[str, str], colours: _Colours) -> Iterator[tuple[str | None, str, str]]:
+def _looks(group: Mapping[str, str], colours: Colours) -> Iterator[tuple[str | None, str, str]]:
     """Each group's name, colour and marker; first the look of words that are in none."""
     yield None, colours.quiet, "o"
     names = dict.fromkeys(group.values())
@@ -357,7 +332,7 @@ def heat_map(
     table = axis_table(matrix, words, axes)
     ends = _ends(matrix, axes)
     count = len(table.words)
-    ax, colours = _prepared(ax, theme, (2.6 + 0.72 * count, 1.3 + 0.52 * len(ends)))
+    ax, colours = prepared_axes(ax, theme, (2.6 + 0.72 * count, 1.3 + 0.52 * len(ends)))
     from matplotlib.colors import LinearSegmentedColormap
 
     # The same distance from 0 has the same strength on both sides.
@@ -376,8 +351,8 @@ def heat_map(
             f"{value:.2f}".replace("-", "−"),
             ha="center",
             va="center",
-            size=_LABEL_SIZE,
-            color="white" if _is_dark(ramp((value / limit + 1) / 2)) else "black",
+            size=LABEL_SIZE,
+            color="white" if is_dark(ramp((value / limit + 1) / 2)) else "black",
         )
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -389,7 +364,7 @@ def heat_map(
         for tick in ax.get_xticklabels():
             tick.set(rotation=45, ha="left", rotation_mode="anchor")
         figure.draw_without_rendering()
-    size = _LABEL_SIZE
+    size = LABEL_SIZE
     while overlaps(ax.texts) and size > _SMALLEST_LABEL:
         size = max(_SMALLEST_LABEL, size * _SMALLER)
         for text in ax.texts:
@@ -436,45 +411,20 @@ def _name_of(name: str, low: Sequence[str], high: Sequence[str]) -> str:
 # === Figures ===
 
 
-def _prepared(
-    ax: Axes | None, theme: str | None, inches: tuple[float, float]
-) -> tuple[Axes, _Colours]:
-    """Axes, and colours that suit them."""
-    if theme is not None:
-        _check_choice("theme", theme, tuple(_COLOURS))
-    if ax is None:
-        from matplotlib import pyplot
-
-        ax = pyplot.subplots(figsize=inches, layout="constrained")[1]
-    figure: Any = ax.get_figure()
-    if not hasattr(figure, "get_size_inches"):
-        raise ValueError("`ax` must stand in a figure itself, not in one of its subfigures.")
-    if theme is None:
-        theme = "dark" if _is_dark(figure.get_facecolor()) else "light"
-        return ax, _COLOURS[theme]
-    colours = _COLOURS[theme]
-    figure.set_facecolor(colours.background)
-    ax.set_facecolor(colours.background)
-    return ax, colours
-
-
-def _finish(ax: Axes, shares: Sequence[float], title: str | None, colours: _Colours) -> None:
+def _finish(ax: Axes, shares: Sequence[float], title: str | None, colours: Colours) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
     ax.margins(0.08)
-    for spine in ax.spines.values():
-        spine.set_color(colours.quiet)
     names = (("x", "first"), ("y", "second"))
     for (side, name), share in zip(names, shares):  # noqa: B905
         label = f"{name} component, {100 * share:.0f} % of the variance"
         ax.set(**{f"{side}label": label})
-    for text in (ax.xaxis.label, ax.yaxis.label):
-        text.set(color=colours.text, size=_LABEL_SIZE)
     if title is not None:
-        ax.set_title(title, color=colours.text)
+        ax.set_title(title)
+    style(ax, colours)
 
 
-def _legend(ax: Axes, entries: Sequence[tuple[Any, str]], colours: _Colours) -> None:
+def _legend(ax: Axes, entries: Sequence[tuple[Any, str]], colours: Colours) -> None:
     """Below the axes, where it covers no word."""
     if not entries:
         return
@@ -488,7 +438,7 @@ def _legend(ax: Axes, entries: Sequence[tuple[Any, str]], colours: _Colours) -> 
         borderaxespad=2.5 if ax.get_xlabel() else 1,  # in letters
         ncols=max(1, min(len(names), int(70 / (longest + 6)))),
         frameon=False,
-        fontsize=_LABEL_SIZE,
+        fontsize=LABEL_SIZE,
         labelcolor=colours.text,
     )
     # Afterwards: matplotlib leaves out names that begin with an underscore.
@@ -519,7 +469,7 @@ def _label(
     words: Sequence[str],
     points: np.ndarray,
     arrows: Sequence[tuple[np.ndarray, np.ndarray]],
-    colours: _Colours,
+    colours: Colours,
     *,
     own: bool,
 ) -> None:
@@ -527,7 +477,7 @@ def _label(
     textalloc = require("textalloc", "plots", "Labelling points")
     figure: Any = ax.get_figure()
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())  # lines to the labels must not move them
-    size, farthest, missing = _LABEL_SIZE, _FARTHEST, len(words)
+    size, farthest, missing = LABEL_SIZE, _FARTHEST, len(words)
     free_lines, all_words = True, False  # no word on a line to a label; all, even if they overlap
     while True:
         figure.draw_without_rendering()
@@ -571,37 +521,4 @@ def _label(
             f"{len(words)} labels do not fit without covering each other: draw fewer words, or "
             "give larger axes.",
             stacklevel=3,
-        )
-
-
-def overlaps(texts: Sequence[Any]) -> int:
-    """How many pairs of texts cover each other, by the boxes around them.
-
-    Args:
-        texts: texts of a figure.
-
-    Returns:
-        The number of pairs.
-    """
-    boxes = np.array([text.get_window_extent().extents for text in texts])
-    low, high = boxes[:, None, :2], boxes[:, None, 2:]
-    common = np.minimum(high, boxes[:, 2:]) - np.maximum(low, boxes[:, :2])
-    return int(np.triu((common > 0).all(axis=-1), 1).sum())
-
-
-def _is_dark(colour: Sequence[float]) -> bool:
-    """Whether white text is easier to read on a colour than black text.
-
-    By the relative luminance of the Web Content Accessibility Guidelines 2.2, where the ratios of
-    contrast, (1 + 0.05) / (L + 0.05) and (L + 0.05) / 0.05, are equal.
-    """
-    parts = np.asarray(colour[:3], float)
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ (0.2126, 0.7152, 0.0722)) < (1.05 * 0.05) ** 0.5 - 0.05
-
-
-def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(
-            f"`{argument}` must be one of {', '.join(choices)}. Received: {shown(value)}"
         )
