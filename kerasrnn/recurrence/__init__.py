@@ -1,6 +1,6 @@
 """The scan over time and its back-propagation: the only place with code for one backend."""
 
-from kerasrnn.recurrence.bind import bind
+from kerasrnn.recurrence.bind import bind, bind_weights
 from kerasrnn.recurrence.scan import at_least_one, product, scan, with_batch_size
 from kerasrnn.recurrence.segments import unfold_in_segments
 from kerasrnn.recurrence.unfolding import (
@@ -15,6 +15,7 @@ __all__ = [
     "Unfolded",
     "at_least_one",
     "bind",
+    "bind_weights",
     "one_scan_is_faster",
     "product",
     "scan",

@@ -121,6 +121,26 @@ class Encoded:
         return keras.tree.map_structure(_spec, self._columns)
 
 
+@dataclass(frozen=True)
+class Unlabelled:
+    """Raw inputs as the network reads them, without targets.
+
+    Attributes:
+        encoded: the inputs as numbers; its targets are empty.
+        steps: what stands at each step of each example, for people to read; by the name of the
+            layer whose steps they are, and by the empty string for all others.
+    """
+
+    encoded: Encoded
+    steps: dict[str, list[list[str]]]
+
+    @classmethod
+    def of(cls, columns: Any, steps: list[list[str]], **others: list[list[str]]) -> Unlabelled:
+        """Inputs of which each example has as many steps as there are strings for it."""
+        lengths = np.array([len(row) for row in steps], int)
+        return cls(Encoded(columns, (), lengths), {"": steps, **others})
+
+
 def first_rows(column: Ragged | np.ndarray, count: int) -> Ragged | np.ndarray:
     """A column of the first so many examples."""
     if isinstance(column, Ragged):

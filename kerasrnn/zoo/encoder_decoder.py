@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from kerasrnn.text import Vocabulary
 from kerasrnn.text.plain import items_of, plain_text, texts_of
 from kerasrnn.text.splits import SPLITS
 from kerasrnn.text.units import in_parts
-from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
+from kerasrnn.zoo.batches import Encoded, Ragged, Unlabelled, batches_of
 from kerasrnn.zoo.decoding import NO_SCORE, Step, beam_search, greedy_search
 from kerasrnn.zoo.inputs import rows_of, traced
 from kerasrnn.zoo.scores import pair_scores
@@ -286,6 +287,27 @@ class EncoderDecoder(Task):
         # none: batch after batch would pull the first token one way and then the other.
         lengths = np.maximum(source.lengths, target.lengths)
         return Encoded(inputs, Ragged(splits, ended), lengths)
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Texts with the answers to them as ids, and the tokens that are read of either."""
+        items = list(items_of(x, "x"))
+        if all(isinstance(item, str) for item in items):
+            items = [TextPair(*pair) for pair in zip(items, self.predict(items), strict=True)]
+        encoded = self.encode(self.read(items))
+        source, previous = encoded.inputs["source"], encoded.inputs["previous"]
+        return Unlabelled(
+            Encoded(encoded.inputs, (), encoded.lengths),
+            {
+                "": self._tokens_of(self.source_vocabulary, source),
+                "decoder": self._tokens_of(self.target_vocabulary, previous),
+            },
+        )
+
+    @staticmethod
+    def _tokens_of(vocabulary: Vocabulary, ids: Ragged) -> list[list[str]]:
+        tokens = vocabulary.lookup(tf.constant(ids.values)).numpy()
+        splits = itertools.pairwise(ids.splits)
+        return [[token.decode() for token in tokens[begin:end]] for begin, end in splits]
 
     @staticmethod
     def _ids(split: Any, vocabulary: Vocabulary, texts: list[str]) -> Ragged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,15 @@ from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import texts_of, valid
 from kerasrnn.text.units import BOUNDARY_ID, LEVELS, TextUnits, in_parts
-from kerasrnn.zoo.batches import Encoded, EpochBatches, ExampleBatches, Ragged, Source, batches_of
+from kerasrnn.zoo.batches import (
+    Encoded,
+    EpochBatches,
+    ExampleBatches,
+    Ragged,
+    Source,
+    Unlabelled,
+    batches_of,
+)
 from kerasrnn.zoo.decoding import (
     beam_search,
     choose,
@@ -320,6 +329,15 @@ class LanguageModel(Task):
         present = np.ones(len(row) - 1, bool)
         inputs = {"ids": Ragged(splits, row[:-1]), "mask": Ragged(splits, present)}
         return Encoded(inputs, Ragged(splits, row[1:]), np.diff(splits))
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Texts as ids, and their units; in front of each stands the boundary, an empty string."""
+        encoded = self.encode(self.read(x))
+        ids = encoded.inputs["ids"]
+        units = [unit.decode() for unit in self.text_units.strings(ids.values).numpy()]
+        return Unlabelled.of(
+            encoded.inputs, [units[a:b] for a, b in itertools.pairwise(ids.splits)]
+        )
 
     def batches(
         self,

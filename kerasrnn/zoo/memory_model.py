@@ -15,7 +15,7 @@ from kerasrnn.data.errors import check_numbers
 from kerasrnn.networks.memory import PADDING_ID, Answers, MemoryNetwork, Reads
 from kerasrnn.networks.options import Count, Terms
 from kerasrnn.serving import Signature
-from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
+from kerasrnn.zoo.batches import Encoded, Ragged, Unlabelled, batches_of
 from kerasrnn.zoo.inputs import rows_of, traced, weights_by_class
 from kerasrnn.zoo.task import Task
 from kerasrnn.zoo.transfer import Head
@@ -86,6 +86,7 @@ class MemoryModel(Task):
 
     network_class = MemoryNetwork
     heads = (Head(layers=("network/scores",)),)
+    scores_output = ""  # there is no other output
     answer_batch_size = 256
     answer_steps = 2**20
     _compiles_by_itself = True  # sequences of one length: XLA compiles once
@@ -286,6 +287,17 @@ class MemoryModel(Task):
     def encode(self, examples: MemoryExamples) -> Encoded:
         """Sequences as they are."""
         return Encoded(examples.inputs, examples.targets, examples.present.sum(axis=1))
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Sequences as they are, and their symbols, or the numbers of their steps."""
+        inputs = self._checked_inputs(x)
+        present = MemoryExamples(inputs, np.zeros(len(inputs), np.int32)).present
+        names = self.symbols or range(self.input_size)
+        steps = [
+            [str(names[i]) for i in row[here]] if self.reads_symbols else list(map(str, where))
+            for row, here, where in zip(inputs, present, map(np.flatnonzero, present), strict=True)
+        ]
+        return Unlabelled(Encoded(inputs, (), present.sum(axis=1)), {"": steps})
 
     def class_weights(self, examples: MemoryExamples, class_weight: Any) -> Any:
         """How much each sequence counts by its label, or each step by its symbol."""

@@ -17,7 +17,7 @@ from kerasrnn.networks.options import COUNT, Count, Number
 from kerasrnn.serving import Signature
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.text.plain import items_of
-from kerasrnn.zoo.batches import EpochBatches, batches_of
+from kerasrnn.zoo.batches import Encoded, EpochBatches, Ragged, Unlabelled, batches_of
 from kerasrnn.zoo.decoding import random_numbers, seeds_of
 from kerasrnn.zoo.inputs import rows_of, traced
 from kerasrnn.zoo.long_sequences import CarriedStates, PieceBatches, part_of
@@ -124,18 +124,20 @@ class MusicModel(Task):
         """The scores of the next frames for a part of some pieces; see `MusicNetwork`.
 
         Args:
-            inputs: `rolls`, `targets` and `mask` of `MusicNetwork`; and either `states`, or
-                `start`, whether the pieces begin here or go on from the last call.
+            inputs: `rolls`, `targets` and `mask` of `MusicNetwork`; and `states`, or `start`,
+                whether the pieces begin here or go on from the last call. With neither they begin
+                here.
             training: whether dropout is on.
 
         Returns:
             `scores`, `hidden` and `states`. For whole pieces, see `predict`.
         """
         inputs = dict(inputs)
-        carry = "states" not in inputs
+        carry, rows = "start" in inputs, ops.shape(inputs["rolls"])[0]
         if carry:
-            start = inputs.pop("start")
-            inputs["states"] = self._carried.read(start, ops.shape(inputs["rolls"])[0])
+            inputs["states"] = self._carried.read(inputs.pop("start"), rows)
+        elif "states" not in inputs:
+            inputs["states"] = self.network.get_initial_state(rows)
         outputs = self.network(inputs, training=training)
         if carry:
             self._carried.write(outputs["states"])
@@ -155,6 +157,26 @@ class MusicModel(Task):
         if y is not None:
             raise ValueError("`y` must be None: which chord comes next stands in the pieces.")
         return _pieces(x, argument, shortest=2)
+
+    def encode(self, examples: list[np.ndarray]) -> Encoded:
+        """Whole pieces, each with the frame after each frame."""
+        lengths = np.array([len(roll) - 1 for roll in examples], int)
+        splits = np.cumsum([0, *lengths])
+        keys = [np.zeros((0, KEYS), np.float32)]
+        targets = Ragged(splits, np.concatenate([*keys, *(roll[1:] for roll in examples)]))
+        inputs = {
+            "rolls": Ragged(splits, np.concatenate([*keys, *(roll[:-1] for roll in examples)])),
+            "targets": targets,
+            "mask": Ragged(splits, np.ones(splits[-1], bool)),
+        }
+        return Encoded(inputs, targets, lengths)
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Pieces, and the numbers of their frames."""
+        rolls = _pieces(x, "x", shortest=1)
+        # With a frame more, the last one has one after it.
+        encoded = self.encode([np.concatenate([roll, roll[-1:]]) for roll in rolls])
+        return Unlabelled.of(encoded.inputs, [list(map(str, range(len(roll)))) for roll in rolls])
 
     def batches(
         self,

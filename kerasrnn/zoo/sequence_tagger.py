@@ -32,7 +32,7 @@ from kerasrnn.text import (
 )
 from kerasrnn.text.plain import items_of
 from kerasrnn.zoo import transfer
-from kerasrnn.zoo.batches import Encoded, Ragged, batches_of
+from kerasrnn.zoo.batches import Encoded, Ragged, Unlabelled, batches_of
 from kerasrnn.zoo.inputs import (
     WordFeatures,
     class_number,
@@ -141,6 +141,7 @@ class SequenceTagger(Task):
     """
 
     network_class = TaggerNetwork
+    scores_output = "tags"
     heads = (
         Head(
             layers=("network/tag_scores", "head"),
@@ -440,6 +441,17 @@ class SequenceTagger(Task):
             targets["labels"] = self.label_inventory.ids([s.label for s in examples]).numpy()
         words = [token for s in examples for token in s.tokens]
         return Encoded(self.features.columns(splits, words), targets, np.diff(splits))
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Sentences as ids, and their words."""
+        items = [
+            list(item.tokens) if isinstance(item, TaggedSentence) else plain(item)
+            for item in items_of(x, "x")
+        ]
+        sentences = self._words(items)
+        splits = np.cumsum([0, *map(len, sentences)])
+        columns = self.features.columns(splits, [word for words in sentences for word in words])
+        return Unlabelled.of(columns, sentences)
 
     def _probabilities(
         self, examples: list[TaggedSentence], soft_targets: Sequence[Any]

@@ -24,6 +24,7 @@ from kerasrnn.zoo.batches import (
     ExampleBatches,
     Ragged,
     Source,
+    Unlabelled,
     batches_of,
     first_rows,
     order_seed,
@@ -59,6 +60,8 @@ class Task(Configured, keras.Model):
     # argument whose words the first of them has a row for, where words can be added.
     word_layers: ClassVar[tuple[str, ...]] = ()
     words_argument: ClassVar[str] = ""
+    # The output of `call` that has the scores of the answers; empty where there is only one output.
+    scores_output: ClassVar[str] = "scores"
     # How many examples are in a batch where nobody says it: in `fit`, and where nothing is learnt.
     batch_size: ClassVar[int] = 32
     answer_batch_size: ClassVar[int] = 64
@@ -111,6 +114,17 @@ class Task(Configured, keras.Model):
             **options: arguments of `fit` that this task has beside those of Keras.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `encode`.")
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Inputs as `predict` takes them, as numbers, and what stands at each of their steps.
+
+        Args:
+            x: what `predict` takes, or examples of which only the inputs are read.
+
+        Raises:
+            ValueError: as for `predict`, or if there are none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `unlabelled`.")
 
     def batches(self, examples: Any, batch_size: int, weights: Any, **options: Any) -> Source:
         """What `fit` takes its batches from.

@@ -20,7 +20,7 @@ from kerasrnn.storage.term_files import check_terms
 from kerasrnn.text import CharacterIds, CharacterTokenizer, TagInventory, Tokenizer, Vocabulary
 from kerasrnn.text.plain import items_of, texts_of
 from kerasrnn.zoo import transfer
-from kerasrnn.zoo.batches import Encoded, batches_of
+from kerasrnn.zoo.batches import Encoded, Unlabelled, batches_of
 from kerasrnn.zoo.inputs import (
     WordFeatures,
     class_number,
@@ -148,6 +148,7 @@ class TextClassifier(Task):
     """
 
     network_class = ClassifierNetwork
+    scores_output = "labels"
     heads = (
         Head(
             layers=("network/label_scores",),
@@ -345,6 +346,14 @@ class TextClassifier(Task):
             targets = joined_probabilities(soft_targets, shapes)
         columns = self.features.columns(splits, [token for row in rows for token in row])
         return Encoded(columns, targets, np.diff(splits))
+
+    def unlabelled(self, x: Any) -> Unlabelled:
+        """Texts as ids, and their tokens."""
+        items = [item.text if isinstance(item, LabelledText) else item for item in items_of(x, "x")]
+        rows, _ = self._tokens(texts_of(items, "x"))
+        splits = np.cumsum([0, *map(len, rows)])
+        columns = self.features.columns(splits, [token for row in rows for token in row])
+        return Unlabelled.of(columns, rows)
 
     def class_weights(self, examples: list[LabelledText], class_weight: Any) -> np.ndarray:
         """How much each text counts by its label."""
