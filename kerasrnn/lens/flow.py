@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHARE = 0.01
+_HUGE = 1e-3  # of the largest number: what follows may overflow
 
 
 class Horizon(float):
@@ -224,9 +225,9 @@ def gradient_flow(
     >>> import keras, numpy as np
     >>> from kerasrnn.lens import gradient_flow
     >>> model = keras.Sequential([
-    ...     keras.Input((50, 3)), keras.layers.SimpleRNN(8), keras.layers.Dense(1)])
+    ...     keras.Input((50, 3)), keras.layers.SimpleRNN(8, name="rnn"), keras.layers.Dense(1)])
     >>> flow = gradient_flow(model, np.ones((4, 50, 3)), np.ones((4, 1)), loss="mse")
-    >>> flow["simple_rnn"].norms.shape
+    >>> flow["rnn"].norms.shape
     (50,)
     """
     labelled = True if y is not None else None
@@ -416,6 +417,13 @@ def horizon_of(norms: np.ndarray, share: float = _SHARE) -> Horizon:
 def _checked(norms: np.ndarray, reading: Reading, state: str) -> np.ndarray:
     """Norms in which NaN stands for what is masked alone."""
     hidden = np.zeros(norms.shape, bool) if reading.mask is None else ~reading.mask.numpy().T
+    # Where numbers overflow they become NaN as soon as two of them have different signs.
+    largest = np.finfo(reading.deltas[0].dtype.as_numpy_dtype).max
+    huge = np.where(np.isnan(norms), 0.0, norms) > _HUGE * largest
+    back = huge if reading.backward else huge[:, ::-1]
+    beyond = np.maximum.accumulate(back, axis=1)
+    beyond = beyond if reading.backward else beyond[:, ::-1]
+    norms = np.where(np.isnan(norms) & beyond & ~hidden, np.inf, norms)
     bad = np.isnan(norms) & ~hidden
     if bad.any():
         steps = np.flatnonzero(bad.any(axis=0))
