@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops, tree
 
 from kerasrnn.layers import RNN
@@ -169,12 +170,13 @@ def probing(model: Any, places: Sequence[Place], **options: Any) -> Iterator[Pro
     """
     probe = Probe(names={id(place.layer): place.name for place in places}, **options)
     layers = {id(place.layer): place.layer for place in places}.values()
-    wrappers = [
-        layer
-        for layer in [model, *(part for _, part in parts_of(model))]
-        if isinstance(layer, keras.layers.Bidirectional)
-    ]
+    parts = [model, *(part for _, part in parts_of(model))]
+    wrappers = [part for part in parts if isinstance(part, keras.layers.Bidirectional)]
     with _LOCK, contextlib.ExitStack() as stack:
+        if any(isinstance(part.call, tf.types.experimental.PolymorphicFunction) for part in parts):
+            # A `call` that is a `tf.function` has been traced, or would hide what is traced in it.
+            stack.callback(tf.config.run_functions_eagerly, tf.config.functions_run_eagerly())
+            tf.config.run_functions_eagerly(True)
         for layer in layers:
             stack.enter_context(_showing(layer))
         for wrapper in wrappers:

@@ -241,3 +241,21 @@ def test_it_can_be_traced():
 
     a, _ = states(tf.constant(X))
     np.testing.assert_allclose(a[-1], model(X), atol=1e-14)
+
+
+def test_a_call_that_is_a_function_of_tensorflow_is_watched():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.gru = layers.GRU(3, name="gru")
+
+        @tf.function
+        def call(self, inputs):
+            return self.gru(inputs)
+
+    model = Own()
+    expected = model(X)
+    with probing(model, recurrent_layers(model)) as probe:
+        np.testing.assert_allclose(model(X), expected, atol=1e-14)
+    assert [reading.name for reading in probe.readings] == ["gru"]
+    assert not tf.config.functions_run_eagerly()
