@@ -24,6 +24,7 @@ _NAMES = {
     "Horizon": "flow",
     "state_jacobian": "jacobian",
     "StateJacobian": "jacobian",
+    "scaled_recurrent_kernel": "products",
     "gates": "activations",
     "GateActivations": "activations",
     "weights_by_gate": "weights",
