@@ -160,13 +160,20 @@ class GradientFlow:
         """Draw the norms by lag; see `kerasrnn.lens.pictures.plot_flows`."""
         from kerasrnn.lens.pictures import plot_flows
 
-        return plot_flows({layer.name: layer for layer in self.memories}, ax=ax, **options)
+        flows = {layer.name: layer for layer in self.memories}
+        return plot_flows(flows, ax=ax, **{"of": self.of, **options})
 
     def heat_map(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw time × layer; see `kerasrnn.lens.pictures.flow_heat_map`."""
         from kerasrnn.lens.pictures import flow_heat_map
 
         return flow_heat_map(self, ax=ax, **options)
+
+    def unrolled(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the network over time; see `kerasrnn.lens.unrolled.unrolled_network`."""
+        from kerasrnn.lens.unrolled import unrolled_network
+
+        return unrolled_network(self, ax=ax, **options)
 
 
 def gradient_flow(

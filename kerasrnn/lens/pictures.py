@@ -1,0 +1,506 @@
+"""Pictures of how the gradient flows: by lag, and over time and layers."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from kerasrnn.data.errors import shown, whole_number
+from kerasrnn.embeddings.projector import printable
+from kerasrnn.themes import LABEL_SIZE, Colours, overlaps, prepared_axes, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from kerasrnn.lens.flow import GradientFlow, Horizon, LayerFlow
+
+Theme = Literal["light", "dark"] | None
+
+_INCHES = (6.4, 3.6)
+_MOST_INCHES = 40.0
+SMALLEST_LABEL = 4.0  # points
+SMALLER = 0.9
+_LARGER = 1.15
+_GAP = 8.0  # points between the end of a line and its label
+_MOST_OF_WIDTH = 0.5  # for labels beside lines
+_APART = 0.015  # of the height, between labels
+_STYLES = ("-", "--", "-.", ":")
+# A logarithmic axis and its colours must stay within the numbers of the machine.
+_LEAST, _GREATEST = 1e-300, 1e300
+RAMP = "cividis"  # the same to eyes that do not tell red from green, by its makers' design
+
+
+# === Over lag ===
+
+
+def plot_flows(
+    flows: Mapping[str, Any],
+    ax: Axes | None = None,
+    *,
+    relative: bool = False,
+    of: str = "loss",
+    title: str | None = None,
+    theme: Theme = None,
+) -> Axes:
+    r"""Draw how the gradient falls with the lag, a line for each cell or layer.
+
+    The axis of the norms is logarithmic. A dot marks the horizon, the lag at which the gradient has
+    fallen to a hundredth; the label at the end of a line has it in numbers, as `≥ 199` where the
+    gradient has not fallen so far. Where a gradient is exactly zero its line falls out of the
+    picture below, where it is infinite above; where it is not a number the line has a gap.
+
+    Args:
+        flows: for each name a `LayerFlow`, or norms by lag `(lags,)`; or several of one name in a
+            list, such as those of three seeds, for the line of their geometric mean in a band from
+            the least to the greatest.
+        ax: matplotlib axes to draw into; None for a new figure.
+        relative: divide each line by what it is at lag 0.
+        of: what the derivative is of, `"loss"` or `"output"`, for the label of the axis.
+        title: a title.
+        theme: `"light"`, `"dark"`, or None for what suits the figure's background.
+
+    Returns:
+        The axes; `axes.figure.savefig(path)` writes the picture.
+
+    Raises:
+        TypeError: `flows` holds something else.
+        ValueError: there are no flows, or `of` or `theme` is none of its choices.
+
+    Example:
+
+    >>> from kerasrnn.lens.pictures import plot_flows
+    >>> axes = plot_flows({"falling": [1.0, 0.1, 0.01, 0.001], "kept": [1.0, 0.9, 0.8, 0.7]})
+    >>> [text.get_text() for text in axes.texts]
+    ['falling\n● horizon 2', 'kept\nhorizon ≥ 3']
+    """
+    curves = _curves(flows, relative)
+    label = label_of(
+        of,
+        [flow.state for each in _lists(flows) for flow in each if hasattr(flow, "state")],
+        relative,
+    )
+    own = ax is None
+    ax, colours = prepared_axes(ax, theme, _INCHES)
+    limits = log_limits([row for curve in curves for row in curve.rows])
+    low, high = limits
+    longest = max(curve.rows.shape[1] for curve in curves) - 1
+    ax.set(yscale="log", ylim=limits, xlim=(0 if longest else -0.5, longest or 0.5))
+    ends, drawn = [], []
+    looks = itertools.cycle(itertools.product(_STYLES, colours.groups))
+    for curve, (line, colour) in zip(curves, looks, strict=False):
+        lags = np.arange(curve.rows.shape[1])
+        rows = np.clip(curve.rows, low / 10, high * 10)
+        middle = np.exp(_means(np.log(rows)))
+        if len(rows) > 1:
+            ax.fill_between(lags, *_extent(rows), color=colour, alpha=0.22, lw=0)
+        alone = np.isfinite(middle).sum() == 1
+        marker: Any = "_" if alone else None
+        drawn += ax.plot(lags, middle, color=colour, linestyle=line, lw=1.7, marker=marker, ms=9)
+        for row, horizon in zip(rows, curve.horizons, strict=True):
+            if not horizon.at_least and np.isfinite(row[:1]).all() and row[0] > 0:
+                ax.plot(horizon, row[0] / 100, "o", color=colour, ms=5, mew=0, zorder=4)
+        there = np.flatnonzero(np.isfinite(middle))
+        at = there[-1] if len(there) else 0
+        ends.append((float(at), float(np.clip(middle[at], low, high)) if len(there) else low))
+    if relative:
+        ax.axhline(0.01, color=colours.quiet, lw=0.8, zorder=1)
+    ax.set_xlabel("lag: steps back from the last that the loss reads".replace("loss", of))
+    ax.set_ylabel(label)
+    if title is not None:
+        ax.set_title(title, size=LABEL_SIZE + 1)
+    style(ax, colours)
+    ax.tick_params(which="minor", labelcolor=colours.text, labelsize=LABEL_SIZE, length=0)
+    ax.grid(color=colours.quiet, alpha=0.25, lw=0.6)
+    ax.set_axisbelow(True)
+    names = [curve.label for curve in curves]
+    _label_ends(ax, names, ends, [line.get_color() for line in drawn], longest, colours, own=own)
+    return ax
+
+
+class _Curve(NamedTuple):
+    """What is drawn in one colour.
+
+    Attributes:
+        label: its name and its horizon.
+        rows: norms `(flows, lags)`, padded with NaN.
+        horizons: that of each row.
+    """
+
+    label: str
+    rows: np.ndarray
+    horizons: list[Horizon]
+
+
+def _lists(flows: Mapping[str, Any]) -> list[list[Any]]:
+    """The flows of each name, in a list also where there is one."""
+    if not isinstance(flows, Mapping):
+        raise TypeError(f"`flows` must map names to flows. Received: {shown(flows)}")
+    if not flows:
+        raise ValueError("`flows` must hold at least one flow. Received none.")
+    return [_several(name, flow) for name, flow in flows.items()]
+
+
+def _several(name: str, flow: Any) -> list[Any]:
+    if hasattr(flow, "by_lag"):
+        return [flow]
+    if isinstance(flow, list | tuple) and any(
+        hasattr(each, "by_lag") or np.ndim(each) for each in flow
+    ):
+        return list(flow)
+    if isinstance(flow, np.ndarray) and flow.ndim == 2:
+        return list(flow)
+    return [flow]
+
+
+def _curves(flows: Mapping[str, Any], relative: bool) -> list[_Curve]:
+    from kerasrnn.lens.flow import horizon_of
+
+    curves = []
+    for name, several in zip(flows, _lists(flows), strict=True):
+        rows = []
+        for flow in several:
+            try:
+                norms = np.asarray(getattr(flow, "by_lag", flow), float)
+            except (TypeError, ValueError):
+                norms = np.zeros((0, 0))
+            if norms.ndim != 1:
+                raise TypeError(
+                    f"flows[{name!r}] must be a LayerFlow, norms by lag, or a list of these. "
+                    f"Received: {shown(flow)}"
+                )
+            rows.append(norms if len(norms) else np.full(1, np.nan))
+        horizons = [horizon_of(norms) for norms in rows]
+        if relative:
+            rows = [_ratio(norms, norms[0]) for norms in rows]
+        longest = max(map(len, rows))
+        padded = np.full((len(rows), longest), np.nan)
+        for number, norms in enumerate(rows):
+            padded[number, : len(norms)] = norms
+        curves.append(_Curve(f"{printable(str(name))}\n{_horizons(horizons)}", padded, horizons))
+    return curves
+
+
+def _ratio(norms: np.ndarray, first: float) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return norms / first
+
+
+def _horizons(horizons: Sequence[Horizon]) -> str:
+    """One horizon, or the least and the greatest of several."""
+    low, high = min(horizons), max(horizons, key=lambda h: (float(h), h.at_least))
+    dot = "" if all(h.at_least for h in horizons) else "● "
+    return f"{dot}horizon {low}" + ("" if str(low) == str(high) else f" to {high}")
+
+
+def label_of(of: str, states: Iterable[str], relative: bool = False) -> str:
+    """What a norm is, in letters."""
+    if of not in ("loss", "output"):
+        raise ValueError(f"`of` must be one of loss, output. Received: {shown(of)}")
+    kinds = set(states) or {"a"}
+    numerator = {"loss": "L", "output": r"\hat{y}"}[of]
+    letter = "c" if kinds == {"c"} else "a"
+    norm = rf"$\Vert\,\partial {numerator}\,/\,\partial {letter}^{{\langle t\rangle}}\,\Vert_2$" + (
+        r" (LSTM: $c^{\langle t\rangle}$)" if kinds == {"a", "c"} else ""
+    )
+    return f"{norm}, as a share of lag 0" if relative else norm
+
+
+def log_limits(rows: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Limits of a logarithmic axis around all that is positive and finite."""
+    values = np.concatenate([np.ravel(row) for row in rows])
+    values = values[np.isfinite(values) & (values > 0)]
+    if not len(values):
+        return 0.1, 1.0
+    low = max(_LEAST, float(values.min()))
+    high = min(_GREATEST, max(low, float(values.max())))
+    room = max(0.15, 0.04 * np.log10(high / low))  # in tenfolds
+    return low * 10**-room, high * 10**room
+
+
+def _means(rows: np.ndarray) -> np.ndarray:
+    """Means over the first axis without NaN."""
+    there = np.isfinite(rows)
+    sums = np.where(there, rows, 0).sum(axis=0)
+    counts = there.sum(axis=0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _extent(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest over the first axis, without NaN."""
+    none = np.isnan(rows).all(axis=0)
+    low = np.where(np.isnan(rows), np.inf, rows).min(axis=0)
+    high = np.where(np.isnan(rows), -np.inf, rows).max(axis=0)
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
+
+
+# === Labels at the ends of lines ===
+
+
+def _label_ends(
+    ax: Axes,
+    names: Sequence[str],
+    ends: Sequence[tuple[float, float]],
+    line_colours: Sequence[Any],
+    longest: float,
+    colours: Colours,
+    *,
+    own: bool,
+) -> None:
+    """Write what each line is to the right of its end, within the axes, none over another."""
+    figure: Any = ax.get_figure()
+    texts = [
+        ax.text(longest, y, name, color=colour, size=LABEL_SIZE, va="center", linespacing=1.1)
+        for name, (_, y), colour in zip(names, ends, line_colours, strict=True)
+    ]
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_in_layout(False)
+    ticks = [tick for tick in ax.get_xticks() if -0.5 <= tick <= max(longest, 0.5)]
+    whole = [tick for tick in ticks if tick == int(tick)] or [0]
+    ax.set_xticks(whole)
+    size = LABEL_SIZE
+    while True:
+        figure.draw_without_rendering()
+        area = ax.get_window_extent()
+        boxes = [text.get_window_extent() for text in texts]
+        needed = sum(box.height + _APART * area.height for box in boxes)
+        width = max(box.width for box in boxes)
+        if needed <= area.height and width <= _MOST_OF_WIDTH * area.width:
+            break
+        inches = figure.get_size_inches()
+        if own and needed > area.height and inches[1] < _MOST_INCHES:
+            figure.set_size_inches(inches[0], min(_MOST_INCHES, inches[1] * _LARGER))
+        elif own and width > _MOST_OF_WIDTH * area.width and inches[0] < _MOST_INCHES:
+            figure.set_size_inches(min(_MOST_INCHES, inches[0] * _LARGER), inches[1])
+        elif size > SMALLEST_LABEL:
+            size = max(SMALLEST_LABEL, size * SMALLER)
+            for text in texts:
+                text.set_fontsize(size)
+        else:
+            warnings.warn(
+                f"{len(texts)} labels do not fit without covering each other: draw fewer lines, or "
+                "give larger axes.",
+                stacklevel=4,
+            )
+            break
+    gap = _GAP * figure.dpi / 72
+    start = float(ax.get_xlim()[0])
+    share = max(0.1, (area.width - width - 2 * gap) / area.width)
+    ax.set_xlim(start, start + (max(longest, 0.5) - start) / share)
+    pixels = ax.transData.transform([(longest, y) for _, y in ends])
+    heights = np.array([box.height for box in boxes])
+    places = _spread(pixels[:, 1], heights + _APART * area.height, area.y0, area.y1)
+    left = area.x0 + share * area.width + gap
+    inverse = ax.transData.inverted()
+    for text, place, (x, y), colour in zip(texts, places, ends, line_colours, strict=True):
+        there = inverse.transform((left, place))
+        text.set_position((float(there[0]), float(there[1])))
+        near = inverse.transform((left - gap / 4, place))
+        ax.plot([x, near[0]], [y, near[1]], color=colour, lw=0.7, alpha=0.7, zorder=1)
+
+
+def _spread(wanted: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Places near those that are wanted, in their order, where no height covers another.
+
+    What is left when heights before each are taken off must not fall: least squares under that
+    condition are means of neighbours (pool adjacent violators).
+    """
+    order = np.argsort(wanted, kind="stable")
+    before = np.cumsum(heights[order]) - heights[order] / 2
+    blocks: list[list[float]] = []  # mean, count
+    for target in wanted[order] - before:
+        blocks.append([target, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (mean, count), (other, more) = blocks.pop(-2), blocks.pop()
+            blocks.append([(mean * count + other * more) / (count + more), count + more])
+    levels = np.repeat([b[0] for b in blocks], [int(b[1]) for b in blocks])
+    places = np.empty(len(wanted))
+    places[order] = np.clip(levels, low, max(low, high - heights.sum())) + before
+    return places
+
+
+# === Over time and layers ===
+
+
+def flow_heat_map(
+    flow: GradientFlow,
+    ax: Axes | None = None,
+    *,
+    example: int | None = None,
+    steps: Sequence[str] | None = None,
+    title: str | None = None,
+    theme: Theme = None,
+) -> Axes:
+    """Draw the gradient of each layer at each time step.
+
+    The colours are logarithmic, dark for small and bright for large norms. A zero has the darkest
+    colour, what is infinite the brightest; steps that are masked are blank.
+
+    Args:
+        flow: what `gradient_flow` returned. The rows are its `memories`, the first layer below; an
+            arrow says which way a layer reads.
+        ax: matplotlib axes to draw into; None for a new figure.
+        example: the number of one example; None for the mean over all.
+        steps: what stands at each step, such as the words of the example; None for numbers.
+        title: a title.
+        theme: `"light"`, `"dark"`, or None for what suits the figure's background.
+
+    Returns:
+        The axes; `axes.figure.savefig(path)` writes the picture.
+
+    Raises:
+        ValueError: there is no such example, there are not as many `steps` as the layers have, or
+            `theme` is none of its choices.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from kerasrnn.lens import gradient_flow
+    >>> from kerasrnn.lens.pictures import flow_heat_map
+    >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4), keras.layers.Dense(1)])
+    >>> axes = flow_heat_map(gradient_flow(model, np.ones((2, 5, 3))))
+    >>> [tick.get_text() for tick in axes.get_yticklabels()]
+    ['→ gru']
+    """
+    rows = [norms_of_example(layer, example) for layer in flow.memories]
+    longest = max(map(len, rows))
+    values = np.full((len(rows), longest), np.nan)
+    for number, row in enumerate(rows):
+        values[number, : len(row)] = row
+    if steps is not None and len(steps) < longest:
+        # Padding has no words.
+        if np.isfinite(values[:, len(steps) :]).any():
+            raise ValueError(
+                f"`steps` must name each step: {longest} of them. Received {len(steps)}."
+            )
+        values = values[:, : len(steps)]
+    steps = None if steps is None else list(steps)[: values.shape[1]]
+    names = [f"{'←' if layer.backward else '→'} {layer.name}" for layer in flow.memories]
+    inches = (6.4, 1.5 + 0.34 * len(rows))
+    ax, colours = prepared_axes(ax, theme, inches)
+    from matplotlib import colormaps
+    from matplotlib.colors import LogNorm
+
+    positive = values[np.isfinite(values) & (values > 0)]
+    low = max(_LEAST, float(positive.min())) if len(positive) else 0.1
+    high = min(_GREATEST, max(low, float(positive.max()))) if len(positive) else 1.0
+    if high / low < 1.01:  # colours need a range
+        low, high = low / 2, high * 2
+    ramp = colormaps[RAMP].with_extremes(bad=colours.background)
+    norm = LogNorm(low, high)
+    # Beyond the ends of the colours, as far as a logarithm goes.
+    drawn = np.clip(values, low / 2, high * 2)
+    image = ax.imshow(
+        drawn, cmap=ramp, norm=norm, aspect="auto", origin="lower", interpolation="nearest"
+    )
+    ends = ((values <= 0).any(), np.isposinf(values).any())
+    extend: Any = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[
+        (int(ends[0]), int(ends[1]))
+    ]
+    figure: Any = ax.get_figure()
+    bar = figure.colorbar(image, ax=ax, extend=extend, pad=0.02)
+    bar.set_label(
+        label_of(flow.of, [layer.state for layer in flow.memories]),
+        color=colours.text,
+        size=LABEL_SIZE,
+    )
+    bar.ax.minorticks_off()
+    ticks = _log_ticks(low, high)
+    bar.set_ticks(ticks, labels=[in_digits(tick).replace(r"1.0\cdot ", "") for tick in ticks])
+    style(bar.ax, colours)
+    bar.outline.set_visible(False)
+    ax.set_yticks(range(len(names)), names)
+    for tick in ax.get_yticklabels():
+        tick.set_parse_math(False)
+    if title is not None:
+        ax.set_title(title, size=LABEL_SIZE + 1)
+    style(ax, colours)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    if steps is None:
+        ax.set_xlabel("time step")
+        number_steps(ax, values.shape[1])
+    else:
+        write_steps(ax, steps)
+    return ax
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Some five powers of ten between two numbers, or, where there are fewer than two, others."""
+    first, last = int(np.ceil(np.log10(low))), int(np.floor(np.log10(high)))
+    if last > first:
+        return [10.0**power for power in range(first, last + 1, 1 + (last - first) // 5)]
+    return [float(f"{tick:.1e}") for tick in np.geomspace(low * 1.02, high / 1.02, 3)]
+
+
+def in_digits(value: float) -> str:
+    """A norm in two digits."""
+    if np.isnan(value):
+        return "–"
+    if np.isinf(value):
+        return "∞"
+    if value == 0:
+        return "0"
+    exponent = int(np.floor(np.log10(value)))
+    if -2 <= exponent <= 2:
+        return f"{value:.{max(0, 1 - exponent)}f}"
+    mantissa, exponent_text = f"{value:.1e}".split("e")
+    return rf"${mantissa}\cdot 10^{{{int(exponent_text)}}}$"
+
+
+def norms_of_example(layer: LayerFlow, example: int | None) -> np.ndarray:
+    if example is None:
+        return layer.norms
+    count = len(layer.per_example)
+    if whole_number(example, "example", 0) >= count:
+        raise ValueError(f"`example` must be below {count}. Received: example={example}")
+    return layer.per_example[example]
+
+
+# === Steps along the axis ===
+
+
+def number_steps(ax: Axes, count: int) -> None:
+    """Number the columns of a picture from 1, as many as there is room for."""
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = MaxNLocator(nbins=8, integer=True).tick_values(1, max(2, count))
+    ticks = sorted({1, *(int(tick) for tick in ticks if 1 < tick <= count)})
+    if len(ticks) > 2 and ticks[1] - 1 < (ticks[2] - ticks[1]) / 2:
+        ticks = [1, *ticks[2:]]
+    ax.set_xticks([tick - 1 for tick in ticks], list(map(str, ticks)))
+
+
+def write_steps(ax: Axes, steps: Sequence[str]) -> None:
+    """Write what stands at each step under its column.
+
+    Words stand upright where they would cover each other, and are smaller or, at last, only some of
+    them are written, where even so there is no room.
+    """
+    figure: Any = ax.get_figure()
+    words = [printable(step) if step else "∅" for step in steps]
+    ax.set_xticks(range(len(words)), words)
+    size: float = LABEL_SIZE
+    every = 1
+
+    def fits() -> bool:
+        for tick in ax.get_xticklabels():
+            tick.set_parse_math(False)
+        figure.draw_without_rendering()
+        return not overlaps(ax.get_xticklabels())
+
+    if fits():
+        return
+    ax.tick_params(axis="x", rotation=90)
+    while not fits():
+        if size > 7:
+            size = max(7, size * SMALLER)
+            ax.tick_params(axis="x", labelsize=size)
+        else:
+            every += 1
+            ax.set_xticks(range(0, len(words), every), words[::every])
+    figure.draw_without_rendering()
