@@ -18,7 +18,8 @@ import pytest
 
 BACKEND = keras.backend.backend()
 TENSORFLOW_ONLY = [
-    (name,) for name in ("benchmarks", "data", "embeddings", "serving", "text", "training", "zoo")
+    (name,)
+    for name in ("benchmarks", "data", "embeddings", "lens", "serving", "text", "training", "zoo")
 ]
 
 

@@ -8,6 +8,7 @@ TensorFlow.
 | `gradient_flow(model, x, y)` | ‖∂L/∂a<t>‖ for each time step, layer and direction |
 | `memory_horizon(model, x)` | the lag at which the gradient has fallen to a hundredth |
 | `state_jacobian(layer, x)` | ∂c<t>/∂c<t-k>: singular values, Lyapunov exponent, terms of a step |
+| `products_of_jacobians(σ)` | the products ∏ ∂a<t>/∂a<t-1> for chosen largest singular values |
 | `gates(model, text_or_array)` | which gate opened at which word |
 | `weights_by_gate(model, x, y)` | weights and their gradients by gate; dead and saturated gates |
 | `LensCallback(every=…)` | flow and horizon while a model trains |
@@ -25,6 +26,9 @@ _NAMES = {
     "state_jacobian": "jacobian",
     "StateJacobian": "jacobian",
     "scaled_recurrent_kernel": "products",
+    "log_norms_of_products": "products",
+    "products_of_jacobians": "products",
+    "JacobianProducts": "products",
     "gates": "activations",
     "GateActivations": "activations",
     "weights_by_gate": "weights",
