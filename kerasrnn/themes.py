@@ -100,7 +100,7 @@ def overlaps(texts: Sequence[Any]) -> int:
     Returns:
         The number of pairs.
     """
-    boxes = np.array([text.get_window_extent().extents for text in texts])
+    boxes = np.array([text.get_window_extent().extents for text in texts]).reshape(-1, 4)
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     common = np.minimum(high, boxes[:, 2:]) - np.maximum(low, boxes[:, :2])
     return int(np.triu((common > 0).all(axis=-1), 1).sum())

@@ -409,7 +409,7 @@ def memory_horizon(
 
 def horizon_of(norms: np.ndarray, share: float = _SHARE) -> Horizon:
     """The lag from which on norms by lag stay below a share of the first; see `memory_horizon`."""
-    if not len(norms) or not norms[0] > 0:
+    if not len(norms) or not 0 < norms[0] < math.inf:
         return Horizon(0.0)
     limit = share * norms[0]
     last = int(np.flatnonzero(norms > limit)[-1])

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasrnn.data.errors import shown, whole_number
 from kerasrnn.embeddings.projector import printable
-from kerasrnn.themes import LABEL_SIZE, Colours, overlaps, prepared_axes, style
+from kerasrnn.themes import LABEL_SIZE, Colours, is_dark, overlaps, prepared_axes, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +24,18 @@ _INCHES = (6.4, 3.6)
 _MOST_INCHES = 40.0
 SMALLEST_LABEL = 4.0  # points
 SMALLER = 0.9
+_SMALL = 8.0  # points, for what stands in a row or a cell
+_WRITTEN = 300  # values that may be written into a picture
+_LONGEST_NAME, _LONGEST_LABEL = 22, 44
+_WIDE = 10.0  # inches
 _LARGER = 1.15
 _GAP = 8.0  # points between the end of a line and its label
+_MOST_OF_FIGURE = 0.4  # for names of rows
 _MOST_OF_WIDTH = 0.5  # for labels beside lines
 _APART = 0.015  # of the height, between labels
 _STYLES = ("-", "--", "-.", ":")
 # A logarithmic axis and its colours must stay within the numbers of the machine.
-_LEAST, _GREATEST = 1e-300, 1e300
+LEAST, GREATEST = 1e-280, 1e200
 RAMP = "cividis"  # the same to eyes that do not tell red from green, by its makers' design
 
 
@@ -108,7 +113,7 @@ def plot_flows(
         ends.append((float(at), float(np.clip(middle[at], low, high)) if len(there) else low))
     if relative:
         ax.axhline(0.01, color=colours.quiet, lw=0.8, zorder=1)
-    ax.set_xlabel("lag: steps back from the last that the loss reads".replace("loss", of))
+    ax.set_xlabel("lag (steps back)")
     ax.set_ylabel(label)
     if title is not None:
         ax.set_title(title, size=LABEL_SIZE + 1)
@@ -180,7 +185,9 @@ def _curves(flows: Mapping[str, Any], relative: bool) -> list[_Curve]:
         padded = np.full((len(rows), longest), np.nan)
         for number, norms in enumerate(rows):
             padded[number, : len(norms)] = norms
-        curves.append(_Curve(f"{printable(str(name))}\n{_horizons(horizons)}", padded, horizons))
+        curves.append(
+            _Curve(f"{elided(str(name), _LONGEST_LABEL)}\n{_horizons(horizons)}", padded, horizons)
+        )
     return curves
 
 
@@ -215,9 +222,9 @@ def log_limits(rows: Sequence[np.ndarray]) -> tuple[float, float]:
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return 0.1, 1.0
-    low = max(_LEAST, float(values.min()))
-    high = min(_GREATEST, max(low, float(values.max())))
-    room = max(0.15, 0.04 * np.log10(high / low))  # in tenfolds
+    low = float(np.clip(values.min(), LEAST, GREATEST))
+    high = float(np.clip(values.max(), LEAST, GREATEST))
+    room = min(10, max(0.15, 0.04 * (np.log10(high) - np.log10(low))))  # in tenfolds
     return low * 10**-room, high * 10**room
 
 
@@ -361,7 +368,7 @@ def flow_heat_map(
     >>> import keras, numpy as np
     >>> from kerasrnn.lens import gradient_flow
     >>> from kerasrnn.lens.pictures import flow_heat_map
-    >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4), keras.layers.Dense(1)])
+    >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4, name="gru")])
     >>> axes = flow_heat_map(gradient_flow(model, np.ones((2, 5, 3))))
     >>> [tick.get_text() for tick in axes.get_yticklabels()]
     ['→ gru']
@@ -386,9 +393,9 @@ def flow_heat_map(
     from matplotlib.colors import LogNorm
 
     positive = values[np.isfinite(values) & (values > 0)]
-    low = max(_LEAST, float(positive.min())) if len(positive) else 0.1
-    high = min(_GREATEST, max(low, float(positive.max()))) if len(positive) else 1.0
-    if high / low < 1.01:  # colours need a range
+    positive = positive if len(positive) else np.array([0.1, 1.0])
+    low, high = np.clip([positive.min(), positive.max()], LEAST, GREATEST)
+    if high < 1.01 * low:  # colours need a range
         low, high = low / 2, high * 2
     ramp = colormaps[RAMP].with_extremes(bad=colours.background)
     norm = LogNorm(low, high)
@@ -413,9 +420,6 @@ def flow_heat_map(
     bar.set_ticks(ticks, labels=[in_digits(tick).replace(r"1.0\cdot ", "") for tick in ticks])
     style(bar.ax, colours)
     bar.outline.set_visible(False)
-    ax.set_yticks(range(len(names)), names)
-    for tick in ax.get_yticklabels():
-        tick.set_parse_math(False)
     if title is not None:
         ax.set_title(title, size=LABEL_SIZE + 1)
     style(ax, colours)
@@ -423,9 +427,7 @@ def flow_heat_map(
         spine.set_visible(False)
     if steps is None:
         ax.set_xlabel("time step")
-        number_steps(ax, values.shape[1])
-    else:
-        write_steps(ax, steps)
+    _name_both(ax, names, steps, values.shape[1])
     return ax
 
 
@@ -461,7 +463,17 @@ def norms_of_example(layer: LayerFlow, example: int | None) -> np.ndarray:
     return layer.per_example[example]
 
 
-# === Steps along the axis ===
+# === Names of rows and columns ===
+
+
+def _name_both(ax: Axes, names: Sequence[str], steps: Sequence[str] | None, count: int) -> None:
+    """Name the rows and the columns of a heat map."""
+    name_rows(ax, names)
+    if steps is None:
+        number_steps(ax, count)
+    else:
+        write_steps(ax, steps)
+        name_rows(ax, names)  # below words that stand upright there is less room
 
 
 def number_steps(ax: Axes, count: int) -> None:
@@ -482,10 +494,8 @@ def write_steps(ax: Axes, steps: Sequence[str]) -> None:
     them are written, where even so there is no room.
     """
     figure: Any = ax.get_figure()
-    words = [printable(step) if step else "∅" for step in steps]
+    words = [elided(step, _LONGEST_NAME) if step else "∅" for step in steps]
     ax.set_xticks(range(len(words)), words)
-    size: float = LABEL_SIZE
-    every = 1
 
     def fits() -> bool:
         for tick in ax.get_xticklabels():
@@ -493,14 +503,149 @@ def write_steps(ax: Axes, steps: Sequence[str]) -> None:
         figure.draw_without_rendering()
         return not overlaps(ax.get_xticklabels())
 
-    if fits():
+    if len(words) * LABEL_SIZE < _points(ax) and fits():
         return
     ax.tick_params(axis="x", rotation=90)
+    size, every = LABEL_SIZE, max(1, int(len(words) * _SMALL / _points(ax)))
+    if every > 1:
+        size = _SMALL
+        ax.tick_params(axis="x", labelsize=size)
+        ax.set_xticks(range(0, len(words), every), words[::every])
     while not fits():
-        if size > 7:
-            size = max(7, size * SMALLER)
+        if size > _SMALL:
+            size = max(_SMALL, size * SMALLER)
             ax.tick_params(axis="x", labelsize=size)
         else:
             every += 1
             ax.set_xticks(range(0, len(words), every), words[::every])
+
+
+def _points(ax: Axes) -> float:
+    """The width of axes."""
+    return max(1.0, float(ax.get_window_extent().width) * 72 / ax.get_figure().dpi)  # type: ignore
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Write the names of rows, or of every second or third where there are too many."""
+    figure: Any = ax.get_figure()
+    names = [elided(name, _LONGEST_LABEL) for name in names]
+    width = max(map(len, names)) * LABEL_SIZE / 72 * 0.6  # inches, about
+    if width > _MOST_OF_FIGURE * figure.get_size_inches()[0]:
+        names = [name.replace("/", "/\n") for name in names]
+    every = 1
+    while True:
+        ax.set_yticks(range(0, len(names), every), names[::every])
+        for tick in ax.get_yticklabels():
+            tick.set_parse_math(False)
+        figure.draw_without_rendering()
+        if every >= len(names) or not overlaps(ax.get_yticklabels()):
+            return
+        every += 1
+
+
+def short_name(name: str) -> str:
+    """A name in up to two lines, the middle left out where it is long."""
+    parts = [elided(part, _LONGEST_NAME) for part in name.split("/")]
+    return "/\n".join(parts[-2:])
+
+
+def elided(text: str, longest: int) -> str:
+    """Text that can be printed, its middle left out where it is long."""
+    text = printable(text)
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+
+
+# === Values with a sign ===
+
+
+def signed_heat_map(
+    values: np.ndarray,
+    names: Sequence[str],
+    steps: Sequence[str] | None,
+    ax: Axes | None = None,
+    *,
+    title: str | None = None,
+    theme: Theme = None,
+) -> Axes:
+    """Draw rows of values: orange above 0, blue below, so strong as far from it.
+
+    Where there are few they are written in.
+
+    Args:
+        values: `(rows, columns)`; NaN is blank. The colours reach to 1, or as far as the values.
+        names: what the rows are called, the first above.
+        steps: what stands at each column; None for numbers.
+        ax: matplotlib axes to draw into; None for a new figure.
+        title: a title.
+        theme: `"light"`, `"dark"`, or None for what suits the figure's background.
+
+    Returns:
+        The axes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasrnn.lens.pictures import signed_heat_map
+    >>> axes = signed_heat_map(np.array([[0.1, 0.9]]), ["Γu"], ["He", "said"])
+    >>> [text.get_text() for text in axes.texts]
+    ['0.10', '0.90']
+    """
+    count = len(values[0])
+    longest = max(map(len, steps)) if steps is not None else 0
+    side = 0.9 + 0.085 * max(map(len, names))
+    flat = 0.1 * longest + 0.12  # inches for a word that is not turned
+    flat = flat if side + flat * count <= _WIDE else 0.19
+    width = min(_MOST_INCHES, max(3.4, side + max(flat, 0.3 if count < 20 else 0.0) * count))
+    turned = 0.09 * longest if flat == 0.19 else 0.2
+    height = 0.8 + turned + min(8.0, len(values) * (0.32 if len(values) <= 12 else 0.17))
+    ax, colours = prepared_axes(ax, theme, (width, height))
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    finite = np.abs(values[np.isfinite(values)])
+    limit = max(1.0, float(finite.max())) if len(finite) else 1.0
+    shades = [colours.low, colours.middle, colours.high]
+    ramp = LinearSegmentedColormap.from_list("", shades).with_extremes(bad=colours.background)
+    positive = not (values < 0).any()
+    norm = Normalize(-limit, limit)
+    image = ax.imshow(values, cmap=ramp, norm=norm, aspect="auto", interpolation="nearest")
+    figure: Any = ax.get_figure()
+    bar = figure.colorbar(image, ax=ax, pad=0.02)
+    bar.ax.set_ylim(0 if positive else -limit, limit)
+    style(bar.ax, colours)
+    bar.outline.set_visible(False)
+    if title is not None:
+        ax.set_title(title, size=LABEL_SIZE + 1, parse_math=False)
+    style(ax, colours)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    _name_both(ax, names, steps, count)
+    if values.size <= _WRITTEN:
+        _write_values(ax, values, [is_dark(ramp(norm(value))) for value in values.ravel()])
+    return ax
+
+
+def _write_values(ax: Axes, values: np.ndarray, dark: Sequence[bool]) -> None:
+    """Write values into their cells, where all of them have room."""
+    figure: Any = ax.get_figure()
+    texts = [
+        ax.text(
+            column,
+            row,
+            f"{value:.2f}".replace("-", "−"),
+            ha="center",
+            va="center",
+            size=_SMALL,
+            color="white" if dark[number] else "black",
+        )
+        for number, ((row, column), value) in enumerate(np.ndenumerate(values))
+        if np.isfinite(value)
+    ]
     figure.draw_without_rendering()
+    corners = ax.transData.transform([(0, 0), (1, 1)])
+    width, height = np.abs(corners[1] - corners[0])
+    boxes = [text.get_window_extent() for text in texts]
+    if any(box.width > 0.95 * width or box.height > height for box in boxes):
+        for text in texts:
+            text.remove()

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrnn.data.errors import whole_number
-from kerasrnn.embeddings.projector import printable
 from kerasrnn.lens.pictures import (
+    GREATEST,
     RAMP,
     SMALLER,
     SMALLEST_LABEL,
     Theme,
+    elided,
     in_digits,
     label_of,
     log_limits,
     norms_of_example,
+    short_name,
 )
 from kerasrnn.themes import LABEL_SIZE, Colours, is_dark, overlaps, prepared_axes
 
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from kerasrnn.lens.flow import GradientFlow, LayerFlow
 
 _COLUMNS = 6
+_NARROWEST = 3.6  # inches, for what is written below
 # Inches for a step, in which a number has room, and for a layer.
 _COLUMN, _ROW = 0.86, 0.72
+_LONGEST_STEP = 11
 _BOX = (0.76, 0.56)  # width and height of a box, in columns and rows
-_LONGEST_NAME = 22
 
 
 def unrolled_network(
@@ -80,14 +83,16 @@ def unrolled_network(
     layers = flow.memories
     rows = [norms_of_example(layer, example) for layer in layers]
     groups = _groups(layers, rows)
-    names = [_short(layer.name) for layer in layers]
+    names = [short_name(layer.name) for layer in layers]
     # In inches.
     side = 0.3 + 0.085 * max(len(line) for name in names for line in name.split("\n"))
     longest = max(map(len, rows))
     columns = min(longest, most or _COLUMNS)
     height = _ROW * sum(0.85 + len(group) for group in groups)
     own = ax is None
-    ax, colours = prepared_axes(ax, theme, (side + _COLUMN * (columns + 0.2), height + 0.45))
+    ax, colours = prepared_axes(
+        ax, theme, (max(_NARROWEST, side + _COLUMN * (columns + 0.2)), height + 0.45)
+    )
     figure: Any = ax.get_figure()
     if title is not None:
         ax.set_title(title, size=LABEL_SIZE + 1, color=colours.text)
@@ -122,17 +127,6 @@ def unrolled_network(
             text.set_fontsize(size)
         figure.draw_without_rendering()
     return ax
-
-
-def _short(name: str) -> str:
-    """A name in up to two lines, the middle left out where it is long."""
-    parts = [
-        part
-        if len(part) <= _LONGEST_NAME
-        else f"{part[: _LONGEST_NAME // 2]}…{part[-_LONGEST_NAME // 2 :]}"
-        for part in printable(name).split("/")
-    ]
-    return "/\n".join(parts[-2:])
 
 
 def _groups(layers: Sequence[LayerFlow], rows: Sequence[np.ndarray]) -> list[list[int]]:
@@ -181,7 +175,7 @@ class _Painter:
             if step is None:
                 self._text(x, bottom, "⋯")
             elif steps is not None and step < len(steps):
-                self._text(x, bottom, printable(steps[step]) or "∅", math=False)
+                self._text(x, bottom, elided(steps[step], _LONGEST_STEP) or "∅", math=False)
             else:
                 self._text(x, bottom, rf"$x^{{\langle {step + 1}\rangle}}$")
         below: list[float] = [bottom]  # what the next layers read
@@ -214,7 +208,7 @@ class _Painter:
         width, height = _BOX
         hidden = bool(np.isnan(norm))
         face: Any = (
-            self.colours.background if hidden else self.ramp(self.norm(np.clip(norm, 0, 1e300)))
+            self.colours.background if hidden else self.ramp(self.norm(np.clip(norm, 0, GREATEST)))
         )
         self.ax.add_patch(
             FancyBboxPatch(
