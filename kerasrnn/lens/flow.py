@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from keras import tree
 
 from kerasrnn.data.errors import whole_number
 from kerasrnn.lens.inputs import Batch, batches, check_model
-from kerasrnn.lens.objectives import objectives
+from kerasrnn.lens.objectives import has_steps, objectives
 from kerasrnn.lens.probing import Place, Reading, chosen_layers, probing
 from kerasrnn.zoo import Task
 
@@ -53,6 +54,8 @@ class LayerFlow:
         is_memory: whether the state is what carries on what was read: c of an LSTM, a of others.
         per_example: float64 `(examples, time)`, ‖∂L/∂a<t>‖₂ of each example; NaN where a step is
             masked or an example is shorter.
+        turned: whether lags are counted in time all the same, for what stands above reads the last
+            steps of time last.
     """
 
     name: str
@@ -60,6 +63,12 @@ class LayerFlow:
     backward: bool
     is_memory: bool
     per_example: np.ndarray
+    turned: bool = False
+
+    @property
+    def from_end(self) -> bool:
+        """Whether lags grow with time."""
+        return self.backward and not self.turned
 
     @property
     def norms(self) -> np.ndarray:
@@ -72,9 +81,10 @@ class LayerFlow:
 
         Lag 0 is the last step of an example, in the order in which the layer reads, whose state
         has a gradient: the one that the loss reads, where it reads only one. Masked steps do not
-        count.
+        count. Where the loss is that of the end, and a layer that reads from the end puts out all
+        of its steps, lags are steps of time (see `turned`): the last step of time is the nearest.
         """
-        rows = [_back(row[::-1] if self.backward else row) for row in self.per_example]
+        rows = [_back(row[::-1] if self.from_end else row) for row in self.per_example]
         longest = max(map(len, rows), default=0)
         padded = np.full((len(rows), longest), np.nan)
         for number, row in enumerate(rows):
@@ -266,7 +276,8 @@ def _flow(
     for batch in batches(model, x, y, labelled=labelled, batch_size=batch_size):
         of = "output" if batch.targets is None else "loss"
         at = at if at is not None else {"output": "end", "loss": "each"}[of]
-        values, readings, norms, reached = norms_of(model, places, batch, loss=loss, at=at)
+        found = norms_of(model, places, batch, loss=loss, at=at)
+        values, readings, norms, reached = found[:4]
         connected = connected or bool(reached)
         if not np.isfinite(values.numpy()).all():
             raise ValueError(
@@ -288,6 +299,7 @@ def _flow(
             backward=kinds[name, state].backward,
             is_memory=state == kinds[name, state].state_names[-1],
             per_example=_joined(parts),
+            turned=found.is_turned(kinds[name, state], at),
         )
         for (name, state), parts in rows.items()
     ]
@@ -297,21 +309,50 @@ def _flow(
     return GradientFlow(tuple(layers), of, at)
 
 
+class Norms(NamedTuple):
+    """What `norms_of` finds.
+
+    Attributes:
+        values: what was differentiated, `(objectives,)`.
+        readings: what the layers have computed.
+        norms: for each of them, for each of its states, the norms, float64 `(batch, time)`, NaN
+            where masked.
+        reached: how many of the states have a derivative at all.
+        of: what was differentiated, `loss` or `output`.
+        steps: whether there is an answer at each step.
+    """
+
+    values: Any
+    readings: list[Reading]
+    norms: list[list[Any]]
+    reached: int
+    of: str
+    steps: bool
+
+    def is_turned(self, reading: Reading, at: Any) -> bool:
+        """See `LayerFlow`; `at` as for `norms_of`."""
+        return reading.backward and reading.sequences and (at == "end" or not self.steps)
+
+
 def norms_of(
-    model: Any, places: Sequence[Place], batch: Batch, *, loss: Any = None, at: Any = "each"
-) -> tuple[Any, list[Reading], list[list[Any]], int]:
+    model: Any,
+    places: Sequence[Place],
+    batch: Batch,
+    *,
+    loss: Any = None,
+    at: Any = "each",
+) -> Norms:
     """The norms of one batch, as tensors; it may be called inside of a `tf.function`.
 
     Args:
         model: a built model.
         places: its layers, from `kerasrnn.lens.probing.chosen_layers`.
         batch: what it reads.
-        loss, at: see `gradient_flow`.
-
-    Returns:
-        What was differentiated, `(objectives,)`; the readings; for each of them, for each of its
-        states, the norms, float64 `(batch, time)`, NaN where masked; and how many of the states
-        have a derivative at all.
+        loss: see `gradient_flow`.
+        at: see there; or `"brief"`, for what is measured again and again: the loss at the end where
+            there is such a one, else one random sum of what is put out at the end. For layers that
+            read from the end it is that of the first step, where there are answers at each, so that
+            lags are counted from where an answer is read.
     """
     with (
         tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape,
@@ -319,7 +360,7 @@ def norms_of(
     ):
         outputs = model(batch.inputs, training=False)
         masks = [None if r.mask is None else tf.transpose(r.mask) for r in probe.readings]
-        scalars = objectives(model, batch, outputs, loss=loss, at=at, masks=masks)
+        groups, of = _objectives(model, batch, outputs, probe, loss=loss, masks=masks, at=at)
     missing = {p.name for p in places} - {r.name.partition(" (")[0] for r in probe.readings}
     if not probe.readings:
         raise ValueError(
@@ -329,31 +370,78 @@ def norms_of(
     deltas = [list(reading.deltas) for reading in probe.readings]
     squares: list[list[Any]] = [[0.0] * len(each) for each in deltas]
     reached = set()
-    for scalar in scalars:
-        gradients = tape.gradient(scalar, deltas)
-        for i, states in enumerate(gradients):
+    # As large as those of a training that computes in 16 bits, so that as many are above 0.
+    scale = _loss_scale(model, deltas, outputs)
+    for scalar, chosen in groups:
+        gradients = tape.gradient(
+            scalar, [deltas[i] for i in chosen], output_gradients=tf.cast(scale, scalar.dtype)
+        )
+        for i, states in zip(chosen, gradients, strict=True):
             for j, gradient in enumerate(states):
                 if gradient is not None:
                     reached.add((i, j))
-                    squares[i][j] += _squares(gradient)
+                    squares[i][j] += _squares(gradient, scale)
     norms = []
     for reading, sums, changes in zip(probe.readings, squares, deltas, strict=True):
         found = []
         for total, delta in zip(sums, changes, strict=True):
             if isinstance(total, float):
-                total = _squares(tf.zeros_like(delta))
+                total = _squares(tf.zeros_like(delta), scale)
             norm = tf.sqrt(tf.transpose(total))
             if reading.mask is not None:
                 nothing = tf.constant(math.nan, norm.dtype)
                 norm = tf.where(tf.transpose(reading.mask), norm, nothing)
             found.append(norm)
         norms.append(found)
-    return tf.stack(scalars), probe.readings, norms, len(reached)
+    values = tf.stack([scalar for scalar, _ in groups])
+    steps = has_steps(model, outputs)
+    return Norms(values, probe.readings, norms, len(reached), of, steps)
 
 
-def _squares(gradient: Any) -> Any:
+def _objectives(
+    model: Any, batch: Batch, outputs: Any, probe: Any, *, at: Any, **options: Any
+) -> tuple[list[tuple[Any, Sequence[int]]], str]:
+    """What is differentiated, each with the numbers of the readings it is for; and its kind."""
+    every = range(len(probe.readings))
+    if at != "brief":
+        of = "output" if batch.targets is None else "loss"
+        scalars = objectives(model, batch, outputs, at=at, **options)
+        return [(scalar, every) for scalar in scalars], of
+    steps = has_steps(model, outputs)
+    for labelled in dict.fromkeys((batch.targets is not None, False)):
+        part = batch if labelled else batch._replace(targets=None)
+        ends: list[tuple[Any, Sequence[int]]] = [("each" if labelled else "end", every)]
+        if steps:
+            kinds = [reading.backward for reading in probe.readings]
+            ends = [
+                (end, [i for i in every if kinds[i] == backward])
+                for end, backward in (("end", False), (0, True))
+                if backward in kinds
+            ]
+        try:
+            return [
+                (scalar, chosen)
+                for end, chosen in ends
+                for scalar in objectives(model, part, outputs, at=end, sums=1, **options)
+            ], "loss" if labelled else "output"
+        except ValueError:  # there is no such loss
+            if not labelled:
+                raise
+    raise AssertionError
+
+
+def _loss_scale(model: Any, deltas: list[list[Any]], outputs: Any) -> Any:
+    """By how much a training multiplies the loss, float64; 1 where no state has 16 bits."""
+    scale = getattr(getattr(model, "optimizer", None), "dynamic_scale", None)
+    if scale is None or all(delta.dtype != tf.float16 for delta in tree.flatten(deltas)):
+        return tf.constant(1.0, tf.float64)
+    rows = tf.shape(tree.flatten(outputs)[0])[0]
+    return tf.cast(scale, tf.float64) / tf.cast(rows, tf.float64)
+
+
+def _squares(gradient: Any, scale: Any) -> Any:
     """The squared norm at each step of each example, `(time, batch)`."""
-    gradient = tf.cast(gradient, tf.float64)
+    gradient = tf.cast(gradient, tf.float64) / scale
     return tf.reduce_sum(gradient**2, axis=list(range(2, gradient.shape.rank)))
 
 

@@ -29,13 +29,18 @@ class Batch(NamedTuple):
     steps: dict[str, list[list[str]]]
 
 
-def check_model(model: Any) -> None:
-    """Raise unless `model` is a built Keras model on TensorFlow."""
+def check_backend() -> None:
+    """Raise unless Keras runs on TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             "kerasrnn.lens works on TensorFlow. Expected KERAS_BACKEND=tensorflow. "
             f"Received: {keras.backend.backend()!r}"
         )
+
+
+def check_model(model: Any) -> None:
+    """Raise unless `model` is a built Keras model on TensorFlow."""
+    check_backend()
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"`model` must be a Keras model or layer. Received: {type(model).__name__}")
     if not model.built or (isinstance(model, keras.Sequential) and not model._functional):

@@ -19,7 +19,14 @@ _SUMS = 16
 
 
 def objectives(
-    model: Any, batch: Batch, outputs: Any, *, loss: Any, at: Any, masks: list[Any]
+    model: Any,
+    batch: Batch,
+    outputs: Any,
+    *,
+    loss: Any,
+    at: Any,
+    masks: list[Any],
+    sums: int | None = None,
 ) -> list[Any]:
     """Scalars, of which the squares of the derivatives are added up.
 
@@ -30,14 +37,27 @@ def objectives(
         loss: a loss of Keras, its name or a function, in the place of that of `compile`; or None.
         at: `"each"`, `"end"` or the number of a step.
         masks: masks `(batch, time)` of its layers, to find the end with.
+        sums: of how many random sums at most of what is put out; None for as many as are exact, or
+            near to it.
 
     Raises:
         ValueError: there is no loss, or none for a single step.
     """
     if batch.targets is None:
-        return _of_outputs(model, outputs, at, masks)
+        return _of_outputs(model, outputs, at, masks, sums)
     value = _loss(model, batch, outputs, loss, at, masks)
     return [tf.cast(value, tf.float64)]
+
+
+def has_steps(model: Any, outputs: Any) -> bool:
+    """Whether there is an answer at each step, and not one for a whole example."""
+    return any(len(getattr(x, "shape", ())) > 2 for x in tree.flatten(_answers(model, outputs)))
+
+
+def _answers(model: Any, outputs: Any) -> Any:
+    """What a model answers, without what else it puts out."""
+    is_named = isinstance(model, Task) and model.scores_output
+    return outputs[model.scores_output] if is_named else outputs
 
 
 # === The loss ===
@@ -109,16 +129,14 @@ def _of_steps(function: Any, targets: Any, outputs: Any, at: Any, masks: list[An
 # === What is put out ===
 
 
-def _of_outputs(model: Any, outputs: Any, at: Any, masks: list[Any]) -> list[Any]:
+def _of_outputs(model: Any, outputs: Any, at: Any, masks: list[Any], sums: int | None) -> list[Any]:
     if at == "each":
         raise ValueError(
             "`at` must be 'end' or the number of a step where the derivative is that of what the "
             f"model puts out. Received: at={at!r}"
         )
-    if isinstance(model, Task) and model.scores_output:
-        outputs = outputs[model.scores_output]
     parts = []
-    for output in tree.flatten(outputs):
+    for output in tree.flatten(_answers(model, outputs)):
         output = tf.convert_to_tensor(output) if not isinstance(output, tf.Tensor) else output
         if not output.dtype.is_floating:
             continue
@@ -129,10 +147,11 @@ def _of_outputs(model: Any, outputs: Any, at: Any, masks: list[Any]) -> list[Any
         raise ValueError(f"`model` must put out numbers. It puts out {_shapes(outputs)}.")
     numbers = tf.cast(tf.concat(parts, axis=-1), tf.float64)  # (batch, numbers)
     size = numbers.shape[-1] or int(tf.shape(numbers)[-1])
-    if size <= _EXACT:
+    if size <= (_EXACT if sums is None else sums):
         return [tf.reduce_sum(numbers[:, i]) for i in range(size)]
     # E[(vᵀJ)²] = ‖J‖² for signs v by chance.
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_SUMS, size)) / _SUMS**0.5
+    sums = sums or _SUMS
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (sums, size)) / sums**0.5
     return [tf.reduce_sum(numbers @ tf.constant(v[:, None])) for v in signs]
 
 

@@ -52,6 +52,7 @@ class Reading:
         states: for each state its values `(time, batch, units)`.
         initial_states: the states before the first step that is read, `(batch, units)`.
         gates: activations `(time, batch, units)` by the names of `kerasrnn.lens.steps.SYMBOLS`.
+        sequences: whether the layer puts out all steps, and not the last alone.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Reading:
     states: tuple[Any, ...]
     initial_states: tuple[Any, ...]
     gates: dict[str, Any]
+    sequences: bool
 
 
 @dataclass
@@ -305,6 +307,7 @@ def run_opened(
                 tuple(all_states[number]) if all_states is not None else (),
                 tuple(states[number]),
                 all_gates[number] if all_gates is not None else {},
+                bool(layer.return_sequences),
             )
         )
     last = outputs[0] if backward else outputs[-1]
