@@ -34,7 +34,7 @@ from training.flags import (
     with_options_of,
 )
 from training.run_folder import RunFolder
-from training.script import Plan
+from training.script import SAMPLE, Plan
 from training.soft_labels import SoftLabels
 from training.transfer import TransferConfig, TransferScript, naming_new_head
 
@@ -215,6 +215,7 @@ class ClassifierScript(TransferScript[ClassifierConfig, ClassifierData]):
             unfreeze_after=config.unfreeze_after,
             unfreeze=functools.partial(config.unfreeze, model),
             figures={"loss": "loss", "val_loss": "val loss", "val_accuracy": "val accuracy"},
+            sample=examples[:SAMPLE],
         )
 
     # === Results ===

@@ -26,7 +26,7 @@ from training.data import data_path, held_out, measured_alone, naming_flags
 from training.fitting import RunCallback
 from training.flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import SAMPLE, Plan, Script
 
 DEFAULT_DATA = "builtin:dates"
 
@@ -261,6 +261,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
                 "val_exact_match": "val exact match",
                 "val_bleu": "val BLEU",
             },
+            sample=train[:SAMPLE],
         )
 
     # === Results ===

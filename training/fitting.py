@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrnn.callbacks import WeightAverages
+from kerasrnn.lens import LensCallback
 from training.endings import Diverged, InterruptGuard
 from training.flags import UsageError
 from training.run_folder import RunFolder
@@ -48,6 +49,7 @@ def fit_run(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     stages: Sequence[Stage] = (),
     speed: Speed | None = None,
+    lens: LensCallback | None = None,
 ) -> RunCallback:
     """Train up to an epoch, from the latest checkpoint if there is one, and go back to the best.
 
@@ -69,6 +71,8 @@ def fit_run(
         stages: what the training is made of, the last ending with it; none for a model that is
             compiled, and trained as it is.
         speed: how much an epoch reads, to show how fast it does; None for not to.
+        lens: what measures the gradient's flow; its figures are in the history, and what it has
+            measured is in the checkpoint.
 
     Returns:
         The run's history. The model has its best weights.
@@ -89,6 +93,7 @@ def fit_run(
             patience=patience,
             patient_until=stages[-2].end if len(stages) > 1 else 0,
             averages=averages,
+            lens=lens,
             state=state,
         )
         done = len(run.history)
@@ -104,7 +109,7 @@ def fit_run(
                 if following is not stage:
                     following.start()
                     run.averages = _averages(model, average_weights)
-                own = [progress] if run.averages is None else [progress, run.averages]
+                own = [each for each in (progress, run.averages, lens) if each is not None]
                 fit(
                     epochs=following.end,
                     initial_epoch=len(run.history),
@@ -157,6 +162,7 @@ class RunCallback(keras.callbacks.Callback):
         patience: stop after as many epochs without a better figure; None for never.
         patient_until: from which epoch on these are counted.
         averages: means of the weights, which it writes into the checkpoint.
+        lens: what measures the gradient's flow; so is what it has measured.
         state: what `Checkpoints.restore` returned, or None for a new run.
 
     Raises:
@@ -175,6 +181,7 @@ class RunCallback(keras.callbacks.Callback):
         patience: int | None = None,
         patient_until: int = 0,
         averages: WeightAverages | None = None,
+        lens: LensCallback | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -182,6 +189,11 @@ class RunCallback(keras.callbacks.Callback):
             state = {"history": [], "best": None, "best_epoch": None, "stopped": False}
         elif not _is_state(state):
             raise UsageError(f"The checkpoint {folder.checkpoints.latest} is not that of a run.")
+        elif lens is not None:
+            try:
+                lens.restore(state.get("lens", {}))
+            except ValueError as error:
+                raise UsageError(f"{folder.checkpoints.latest}: {error}") from error
         self.folder = folder
         self.guard = guard
         self.monitor = monitor
@@ -189,6 +201,7 @@ class RunCallback(keras.callbacks.Callback):
         self.patience = patience
         self.patient_until = patient_until
         self.averages = averages
+        self.lens = lens
         self.history = list(state["history"])
         self.best = state["best"]
         self.best_epoch = state["best_epoch"]
@@ -231,6 +244,7 @@ class RunCallback(keras.callbacks.Callback):
                 "best": self.best,
                 "best_epoch": self.best_epoch,
                 "stopped": self.stopped,
+                **({} if self.lens is None else {"lens": self.lens.state()}),
             },
             self.averages,
         )

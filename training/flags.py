@@ -194,6 +194,11 @@ class TrainingConfig:
     evaluate_only: bool = flag(
         False, "measure --preset on all of what --data, --validation and --test name, and stop"
     )
+    lens: bool = flag(
+        False,
+        "measure how far back the gradient reaches as the model learns: into history.csv and "
+        "plots/gradient_flow.png",
+    )
     tensorboard: bool = flag(False, "write the run for TensorBoard, too: into tensorboard/")
     out: str | None = flag(None, "the run's folder; a new one under runs/ by default")
     resume: bool = flag(False, "go on from the last checkpoint in --out")

@@ -6,12 +6,14 @@ standard library. `--data builtin:grew_up_in --compare-cells` asks how far back 
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -36,7 +38,7 @@ from training.flags import (
 )
 from training.language_plots import accuracy_by_distance
 from training.run_folder import RunFolder
-from training.script import Plan, Script, print_figures
+from training.script import SAMPLE, Plan, Script, print_figures
 
 PYTHON = "builtin:python"
 DEFAULT_DATA = PYTHON
@@ -273,6 +275,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
             maximize=False,
             figures={"loss": "loss", "val_loss": "val loss", f"val_{figure}": f"val {figure}"},
             compile={"jit_compile": config.jit},
+            sample=_pieces(train, config.segment_length),
         )
 
     # === Results ===
@@ -450,6 +453,12 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
 def _measured_whole(config: LanguageModelConfig, source: str) -> bool:
     """Whether data is measured to its end: with --evaluate-only, but for Python's own files."""
     return config.evaluate_only and source != PYTHON
+
+
+def _pieces(texts: Sequence[np.ndarray], length: int) -> list[np.ndarray]:
+    """The first pieces of that length, or less at the end of a text."""
+    pieces = (ids[i : i + length] for ids in texts for i in range(0, len(ids), length))
+    return list(itertools.islice(pieces, SAMPLE))
 
 
 def _figure_of(model: LanguageModel) -> str:

@@ -25,6 +25,9 @@ from kerasrnn.data import (
     fresh_batches,
     temporal_order,
 )
+from kerasrnn.lens import gradient_flow
+from kerasrnn.lens.pictures import figure_of_flows
+from kerasrnn.networks.memory import PADDING_ID
 from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MemoryModel
 from training import plots
@@ -41,7 +44,7 @@ from training.flags import (
     with_options_of,
 )
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import FLOW_PICTURE, SAMPLE, Plan, Script
 
 BUILTIN = "builtin:"
 DEFAULT_TASK = "adding"
@@ -406,6 +409,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
                 kind=SteadyAdam,
             ),
             compile={"jit_compile": config.xla},
+            sample=data.train[:SAMPLE],
         )
 
     # === Results ===
@@ -457,17 +461,21 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
             label=loss,
             lines={**_baseline(data), **known},
         )
-        if not model.settings["bidirectional"]:
-            examples = _of_one_length(data.validation or data.train, 64)
+        if config.lens:
+            return  # it has seen more
+        examples = _of_one_length(data.validation or data.train, 64)
+        at: str | int = "end"
+        if model.answers == "symbols":
             # In Reber's grammar the last answer, E, needs no memory; the one before it does.
             answer = -2 if data.task == "reber" else -1
-            reach = {}
-            if not config.preset:
-                keras.utils.set_random_seed(config.seed)
-                untrained = self.new_model(config, data, config.options)
-                reach["before training"] = untrained.gradient_reach(examples, answer=answer)
-            reach["after training"] = model.gradient_reach(examples, answer=answer)
-            plots.gradient_reach(folder.plots / "gradient_reach.png", reach)
+            at = int(np.flatnonzero(examples.targets[0] != PADDING_ID)[answer])
+        flows = {}
+        if not config.preset:
+            keras.utils.set_random_seed(config.seed)
+            untrained = self.new_model(config, data, config.options)
+            flows["before training"] = gradient_flow(untrained, examples.inputs, at=at).memories
+        flows["after training"] = gradient_flow(model, examples.inputs, at=at).memories
+        plots.save_figure(figure_of_flows(flows, of="output"), folder.plots / FLOW_PICTURE)
 
     def show(
         self, console: Console, model: MemoryModel, data: MemoryData, metrics: Mapping[str, Any]

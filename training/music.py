@@ -29,7 +29,7 @@ from training.data import data_path, held_out, measured_alone, naming_flags
 from training.fitting import RunCallback
 from training.flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
 from training.run_folder import RunFolder
-from training.script import Plan, Script
+from training.script import SAMPLE, Plan, Script
 
 # At most so many training pieces are measured at the end: the figure only shows overfitting.
 _TRAIN_PIECES_MEASURED = 100
@@ -172,6 +172,8 @@ class MusicScript(Script[MusicConfig, MusicData]):
             monitor="val_nll",
             maximize=False,
             figures={"loss": "loss", "val_nll": "val nll"},
+            # As much as the gradient goes through, and the frame behind it.
+            sample=[roll[: options["chunk"] + 1] for roll in data.train[:SAMPLE]],
         )
 
     # === Results ===

@@ -116,29 +116,6 @@ def loss_by_sequences(
     save_figure(figure, path)
 
 
-def gradient_reach(path: str | os.PathLike[str], norms: Mapping[str, np.ndarray]) -> None:
-    """How much an answer depends on what was read so many steps before.
-
-    Args:
-        path: the PNG to write.
-        norms: the norm at each step, the last step last, by what to call the curve.
-    """
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
-    axes = figure.subplots()
-    for (title, values), colour in zip(norms.items(), _colours(len(norms)), strict=True):
-        # After the answer it is exactly zero, which has no place on a logarithmic axis.
-        values = values[: 1 + int(np.flatnonzero(values).max(initial=0))]
-        distance = np.arange(len(values))[::-1]
-        axes.plot(distance, values, label=title, color=colour)
-    axes.set_yscale("log")
-    axes.set_xlabel("steps before the answer")
-    axes.set_ylabel("‖∂ŷ/∂x‖")
-    axes.set_title("How far back the gradient reaches")
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
-    save_figure(figure, path)
-
-
 def confusion_matrix(
     path: str | os.PathLike[str],
     labels: Sequence[str],

@@ -11,8 +11,10 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
+from kerasrnn.lens import LensCallback
 from kerasrnn.serving import serving_command
 from kerasrnn.zoo import Task
+from training import plots
 from training.endings import make_console, reporting_errors
 from training.fitting import (
     RunCallback,
@@ -37,6 +39,14 @@ class RunData(Protocol):
         ...
 
 
+FLOW_PICTURE = "gradient_flow.png"
+
+# How many examples `--lens` measures.
+SAMPLE = 8
+
+# After how many batches, at least.
+_APART = 250
+
 Config = TypeVar("Config", bound=TrainingConfig)
 Data = TypeVar("Data", bound=RunData)
 
@@ -57,6 +67,7 @@ class Plan:
         compile: further arguments of `compile`.
         unfreeze_after: after how many epochs `unfreeze` is called; None for never.
         unfreeze: lets learn what is frozen.
+        sample: a few examples, as `fit` takes them, for `--lens`; the same ones in every run.
     """
 
     fit: Callable[..., Any]
@@ -70,6 +81,7 @@ class Plan:
     compile: Mapping[str, Any] = field(default_factory=dict)
     unfreeze_after: int | None = None
     unfreeze: Callable[[], None] | None = None
+    sample: Any = None
 
 
 class Script(ABC, Generic[Config, Data]):
@@ -255,7 +267,8 @@ class Script(ABC, Generic[Config, Data]):
             highlight=False,
             markup=False,
         )
-        plan, run = self.fit(config, data, model, folder, console)
+        lens = self.lens(config, folder)
+        plan, run = self.fit(config, data, model, folder, console, lens)
         # Best first: a preset and an export exist even if something goes wrong in a picture.
         model.save_to_preset(folder.preset, extra={"training": settings_of(config)})
         report = model.export(folder.savedmodel, version=1, overwrite=True)
@@ -271,14 +284,29 @@ class Script(ABC, Generic[Config, Data]):
         folder.write_metrics(metrics)
         folder.plots.mkdir(exist_ok=True)
         self.draw(folder, model, data, run, config, metrics)
+        if lens is not None and lens.measurements:
+            plots.save_figure(lens.figure(), folder.plots / FLOW_PICTURE)
         self.show(console, model, data, metrics)
         console.print(f"\n{report}", style="bold", highlight=False, markup=False, soft_wrap=True)
         command = serving_command(folder.savedmodel, self.name)
         console.print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
         return metrics
 
+    def lens(self, config: Config, folder: RunFolder) -> LensCallback | None:
+        """What measures the gradient's flow with `--lens`; None without."""
+        if not config.lens:
+            return None
+        log_dir = folder.tensorboard / "lens" if config.tensorboard else None
+        return LensCallback(examples=SAMPLE, log_dir=log_dir)
+
     def fit(
-        self, config: Config, data: Data, model: Task, folder: RunFolder, console: Console
+        self,
+        config: Config,
+        data: Data,
+        model: Task,
+        folder: RunFolder,
+        console: Console,
+        lens: LensCallback | None = None,
     ) -> tuple[Plan, RunCallback]:
         """Train a model as its plan says, and go back to its best weights.
 
@@ -288,12 +316,16 @@ class Script(ABC, Generic[Config, Data]):
             model: the model, which is compiled here.
             folder: where checkpoints and the history go; a run that lies there is gone on with.
             console: where progress is shown.
+            lens: what measures the gradient's flow.
 
         Returns:
             The plan, and the run's history.
         """
         plan = self.plan(config, data, model)
         epochs = filled(config.epochs)
+        if lens is not None:
+            lens.x = plan.sample
+            lens.every = _batches_apart(plan)
 
         def stage(begin: int, end: int, prepare: Callable[[], None] | None = None) -> Stage:
             def start() -> None:
@@ -325,6 +357,7 @@ class Script(ABC, Generic[Config, Data]):
             average_weights=config.average_weights,
             callbacks=_tensorboard(folder) if config.tensorboard else (),
             speed=Speed(plan.counted, self.counted),
+            lens=lens,
         )
         return plan, run
 
@@ -362,6 +395,16 @@ class Script(ABC, Generic[Config, Data]):
             "seed": config.seed,
             "parameters": parameters_of(model),
         }
+
+
+def _batches_apart(plan: Plan) -> int:
+    """After how many batches `--lens` measures: whole epochs, and the same in every run.
+
+    A measurement takes as long as some five training steps, so that it costs about two per cent;
+    and as some fifteen of those that XLA compiles, which are so much faster.
+    """
+    least = _APART * (3 if plan.compile.get("jit_compile") else 1)
+    return plan.steps * -(-least // plan.steps)
 
 
 def print_figures(console: Console, metrics: Mapping[str, Any], *, loss: str) -> None:

@@ -27,7 +27,7 @@ from training.data import data_path, load_parts, naming_flags, tenth_held_out
 from training.fitting import RunCallback
 from training.flags import COUNT, filled, flag, with_options_of
 from training.run_folder import RunFolder
-from training.script import Plan
+from training.script import SAMPLE, Plan
 from training.soft_labels import SoftLabels
 from training.transfer import TransferConfig, TransferScript, naming_new_head
 
@@ -232,6 +232,7 @@ class TaggerScript(TransferScript[TaggerConfig, TaggerData]):
             unfreeze_after=config.unfreeze_after,
             unfreeze=functools.partial(config.unfreeze, model),
             figures={"loss": "loss", "val_loss": "val loss", monitor: monitor.replace("_", " ")},
+            sample=examples[:SAMPLE],
         )
 
     # === Results ===

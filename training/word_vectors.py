@@ -109,6 +109,8 @@ class WordVectorsConfig(TrainingConfig):
         super().check()
         if self.context is False and not self.preset:
             raise UsageError("--no-context cannot be: the vectors of contexts are learnt too.")
+        if self.lens:
+            raise UsageError("--lens is for recurrent layers: word vectors are made without any.")
 
 
 class Texts:

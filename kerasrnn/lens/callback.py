@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _UNTRACED = 24
 # Of so many measurements at most the norms by lag are kept, evenly over the training.
 _KEPT = 32
-_INCHES = (6.4, 3.2)
 
 
 @dataclasses.dataclass
@@ -182,6 +181,7 @@ class LensCallback(keras.callbacks.Callback):
         self._failed = self._waiting = False
         self._cost = self._trained = self._begin = 0.0
         self._writer: Any = None
+        self._of = "loss"
 
     # === Keras's hooks ===
 
@@ -298,6 +298,7 @@ class LensCallback(keras.callbacks.Callback):
         try:
             eager = self.model.run_eagerly or len(self.measurements) < _UNTRACED
             layers = self._meter.read(traced=not eager)
+            self._of = self._meter.of
             self._record(layers)
         except Exception as error:  # whatever it is, the training goes on
             self._give_up(error)
@@ -333,7 +334,7 @@ class LensCallback(keras.callbacks.Callback):
         if kind in self.advice or self._meter is None:
             return
         cell = self._meter.cells.get(figures.name)
-        text = KINDS[kind](figures, cell, self.model, self._meter.of)
+        text = KINDS[kind](figures, cell, self.model, self._of)
         self.advice[kind] = text
         warnings.warn(text, GradientWarning, stacklevel=3)
 
@@ -365,6 +366,7 @@ class LensCallback(keras.callbacks.Callback):
 
         return {
             "steps": self.steps,
+            "of": self._of,
             "advice": dict(self.advice),
             "measurements": [
                 {"step": each.step, "epoch": each.epoch, "layers": [*map(plain, each.layers)]}
@@ -390,7 +392,7 @@ class LensCallback(keras.callbacks.Callback):
                 Measurement(int(each["step"]), int(each["epoch"]), [*map(figures, each["layers"])])
                 for each in state["measurements"]
             ]
-            self.steps = int(state["steps"])
+            self.steps, self._of = int(state["steps"]), str(state["of"])
             self.advice = dict(state["advice"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"`state` must be that of a LensCallback: {error!r}") from error
@@ -420,7 +422,7 @@ class LensCallback(keras.callbacks.Callback):
             layer: the layer's name; None for the first.
             ax: matplotlib axes to draw into; None for a new figure.
             theme: `"light"`, `"dark"`, or None for what suits the figure's background.
-            **options: passed to `kerasrnn.lens.pictures.plot_flows`.
+            **options: passed to `kerasrnn.lens.pictures.plot_flows`, such as `title`.
 
         Returns:
             The axes.
@@ -430,22 +432,17 @@ class LensCallback(keras.callbacks.Callback):
         """
         from kerasrnn.lens.pictures import plot_flows
 
-        chosen = self._chosen()
-        names = [figures.name for figures in chosen[-1].layers]
+        flows = self._flows()
+        names = list(dict.fromkeys(flow.name for each in flows.values() for flow in each))
         layer = names[0] if layer is None else layer
         if layer not in names:
             raise ValueError(
                 f"`layer` must be one of {', '.join(map(repr, names))}. Received: layer={layer!r}"
             )
-        flows = {}
-        for title, measurement in zip(_titles(chosen), chosen, strict=True):
-            for figures in measurement.layers:
-                if figures.name == layer and figures.by_lag is not None:
-                    rows = figures.by_lag[None, ::-1]
-                    flows[title] = LayerFlow(layer, figures.state, False, True, rows)
-        of = "loss" if self._meter is None else self._meter.of
-        options = {"of": of, "title": layer if len(names) > 1 else None, **options}
-        return plot_flows(flows, ax=ax, theme=theme, **options)
+        of_layer = {
+            title: [flow for flow in each if flow.name == layer] for title, each in flows.items()
+        }
+        return plot_flows(of_layer, ax=ax, theme=theme, **{"of": self._of, **options})
 
     def figure(self, theme: Any = None) -> Figure:
         """Draw `plot` for each layer, one below the other.
@@ -459,25 +456,25 @@ class LensCallback(keras.callbacks.Callback):
         Raises:
             ValueError: nothing has been measured.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from kerasrnn.lens.pictures import figure_of_flows
 
-        names = [figures.name for figures in self._chosen()[-1].layers]
-        width, height = _INCHES
-        figure = Figure(figsize=(width, height * len(names)), layout="constrained")
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(len(names), 1, squeeze=False)[:, 0]
-        for name, axes in zip(names, grid, strict=True):
-            self.plot(name, axes, theme)
-        return figure
+        return figure_of_flows(self._flows(), of=self._of, theme=theme)
 
-    def _chosen(self) -> list[Measurement]:
-        """The first measurement, the one midway and the last, of those whose norms are kept."""
+    def _flows(self) -> dict[str, list[LayerFlow]]:
+        """Those of the first measurement, the one midway and the last, by what to call them."""
         kept = [each for each in self.measurements if each.layers[0].by_lag is not None]
         if not kept:
             raise ValueError("There is nothing to draw: no training has been measured.")
         middle = min(kept, key=lambda each: abs(2 * each.step - kept[0].step - kept[-1].step))
-        return list({id(each): each for each in (kept[0], middle, kept[-1])}.values())
+        chosen = list({id(each): each for each in (kept[0], middle, kept[-1])}.values())
+        return {
+            title: [
+                LayerFlow(figures.name, figures.state, False, True, figures.by_lag[None, ::-1])
+                for figures in measurement.layers
+                if figures.by_lag is not None
+            ]
+            for title, measurement in zip(_titles(chosen), chosen, strict=True)
+        }
 
     def _draw(self) -> None:
         """The picture, into its file and for TensorBoard."""

@@ -15,6 +15,7 @@ from kerasrnn.themes import LABEL_SIZE, Colours, is_dark, overlaps, prepared_axe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from kerasrnn.lens.flow import GradientFlow, Horizon, LayerFlow
 
@@ -124,6 +125,42 @@ def plot_flows(
     names = [curve.label for curve in curves]
     _label_ends(ax, names, ends, [line.get_color() for line in drawn], longest, colours, own=own)
     return ax
+
+
+def figure_of_flows(
+    flows: Mapping[str, Sequence[LayerFlow]], *, of: str = "loss", theme: Theme = None
+) -> Figure:
+    """Draw `plot_flows` for each layer, one below the other, without a display.
+
+    Args:
+        flows: by what to call them, the flows of the same layers, such as before and after a
+            training.
+        of: what the derivative is of, `"loss"` or `"output"`.
+        theme: `"light"`, `"dark"`, or None for light.
+
+    Returns:
+        A figure; its `savefig(path)` writes it.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = dict.fromkeys(flow.name for each in flows.values() for flow in each)
+    width, height = _INCHES
+    figure = Figure(figsize=(width, height * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(names), 1, squeeze=False)[:, 0]
+    for name, axes in zip(names, grid, strict=True):
+        of_layer = {
+            title: [flow for flow in each if flow.name == name] for title, each in flows.items()
+        }
+        plot_flows(
+            {title: each for title, each in of_layer.items() if each},
+            axes,
+            of=of,
+            title=name if len(names) > 1 else None,
+            theme=theme,
+        )
+    return figure
 
 
 class _Curve(NamedTuple):

@@ -393,52 +393,6 @@ class MemoryModel(Task):
         scores = self._all_scores(self._checked_inputs(x), batch_size)
         return tf.nn.softmax(scores, axis=-1).numpy()
 
-    def gradient_reach(self, x: Any, y: Any = None, *, answer: int = -1) -> np.ndarray:
-        """How much an answer depends on each step before it.
-
-        Args:
-            x: `MemoryExamples`, or an array of sequences, with `y`: one batch, none of them padded.
-            y: the targets.
-            answer: for a model with an answer at each step, which one, among the steps of the first
-                sequence that ask for one: 0 for the first, −1 for the last.
-
-        Returns:
-            The norm of the derivative ∂ŷ/∂x<t> by what is read at each step t, as a mean over the
-            sequences, `(time,)`; ŷ is the number, or the score of the right label or symbol. It
-            falls with the distance, for a network that forgets exponentially (Hochreiter 1991;
-            Bengio et al. 1994). It is zero for steps after the answer.
-
-        Raises:
-            ValueError: as for `fit`, and if a sequence is padded or the model reads from both ends.
-
-        Example:
-
-        >>> from kerasrnn.data import adding
-        >>> from kerasrnn.zoo import MemoryModel
-        >>> examples = adding(8, length=30, seed=1)
-        >>> MemoryModel.from_examples(examples, units=8).gradient_reach(examples).shape
-        (30,)
-        """
-        examples = self.read(x, y)
-        if not examples.present.all():
-            raise ValueError("`x` must hold no padding here: steps are counted from the end.")
-        if self.settings["bidirectional"]:
-            raise ValueError("A model that reads from both ends has no distance from the end.")
-        features = self.network.get_layer("features")(tf.constant(examples.inputs))
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            scores = self.network.get_layer("scores")(self.network.rnn(features))
-            if self.answers == "symbols":
-                step = int(np.flatnonzero(examples.targets[0] != PADDING_ID)[answer])
-                scores, targets = scores[:, step], examples.targets[:, step]
-            else:
-                targets = examples.targets
-            if self.answers != "number":
-                scores = tf.gather(scores, np.maximum(targets, 0), batch_dims=1)
-            total = tf.reduce_sum(scores)
-        gradient = tape.gradient(total, features)  # (batch, time, size)
-        return tf.reduce_mean(tf.norm(gradient, axis=-1), axis=0).numpy()
-
     def _all_scores(
         self, inputs: np.ndarray, batch_size: int | None, verbose: str | int = 0
     ) -> np.ndarray:

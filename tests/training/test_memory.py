@@ -64,7 +64,7 @@ def test_a_run_leaves_what_it_should(finished):
     assert metrics["epochs"] == 3
     for part in ("train", "validation", "test"):
         assert set(metrics[part]) == {"loss", "mse", "solved"}
-    for name in ("learning_curves", "loss_by_sequences", "gradient_reach"):
+    for name in ("learning_curves", "loss_by_sequences", "gradient_flow"):
         assert (finished / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     settings = tomllib.loads((finished / "config.toml").read_text())["training"]
     assert (settings["length"], settings["sequences"], settings["fixed"]) == (12, 32, False)

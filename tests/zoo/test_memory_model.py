@@ -294,40 +294,6 @@ def test_a_resumed_training_sees_the_order_of_an_unbroken_one():
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-# === Look inside ===
-
-
-def test_the_reach_of_the_gradient_is_that_of_finite_differences(rng):
-    examples = EXAMPLES["number"][:4]
-    model = make("number", cell="gru")
-    excite(model, rng)
-    reach = model.gradient_reach(examples)
-    assert reach.shape == (9,)
-    for step in (0, 5, 8):
-        slopes = []
-        for part in range(2):
-            change = np.zeros((4, 9, 2), "float32")
-            change[:, step, part] = 1e-2
-            up = model.predict(examples.inputs + change)
-            down = model.predict(examples.inputs - change)
-            slopes.append((up - down)[:, 0] / 2e-2)
-        expected = np.linalg.norm(slopes, axis=0).mean()
-        assert reach[step] == pytest.approx(expected, rel=0.03, abs=1e-3)
-
-
-def test_nothing_after_the_answer_matters():
-    examples = copy_memory(4, blank=3, recalled=2, seed=1)
-    model = MemoryModel.from_examples(examples, units=6)
-    reach = model.gradient_reach(examples, answer=2)
-    assert (reach[:3] > 0).all()
-    assert (reach[3:] == 0).all()
-    with pytest.raises(ValueError, match="no padding"):
-        make("symbols").gradient_reach(EXAMPLES["symbols"])
-    both = MemoryModel.from_examples(examples, units=6, bidirectional=True)
-    with pytest.raises(ValueError, match="both ends"):
-        both.gradient_reach(examples)
-
-
 # === What it refuses ===
 
 
