@@ -263,7 +263,7 @@ def test_a_picture_shows_gates_over_words():
 
 
 @pytest.mark.parametrize("inches", [None, (3.3, 2.0)])
-@pytest.mark.parametrize("count", [1, 12, 90, 600])
+@pytest.mark.parametrize("count", [1, 12, 90, pytest.param(600, marks=pytest.mark.slow)])
 def test_words_do_not_cover_each_other(count, inches):
     x = rng.normal(size=(1, count, 4))
     words = [["a", "president", "$x$", "Roosevelt"][n % 4] for n in range(count)]

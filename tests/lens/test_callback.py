@@ -134,12 +134,16 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [case if case == "keras" else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
+)
 def test_training_does_not_notice(case):
     make, fit = CASES[case]
     assert_unchanged(make, lambda model, callbacks: fit(model, callbacks=callbacks))
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs_with_validation():
     x = {"one": IDS, "two": rng.normal(size=(48, 7, 2))}
 

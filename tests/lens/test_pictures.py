@@ -226,7 +226,7 @@ def test_masked_padding_needs_no_words():
         flow_of(short).heat_map(example=2)
 
 
-@pytest.mark.parametrize("count", [1, 7, 100, 2000])
+@pytest.mark.parametrize("count", [1, 7, 100, pytest.param(2000, marks=pytest.mark.slow)])
 def test_words_under_a_heat_map_do_not_cover_each_other(count):
     words = [["a", "president", "Roosevelt"][n % 3] for n in range(count)]
     flow = flow_of(*(layer(f"layer_{n}", -0.001, count) for n in range(4)))
