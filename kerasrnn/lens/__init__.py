@@ -12,6 +12,7 @@ TensorFlow.
 | `gates(model, text_or_array)` | which gate opened at which word |
 | `weights_by_gate(model, x, y)` | weights and their gradients by gate; dead and saturated gates |
 | `LensCallback(every=…)` | flow and horizon while a model trains |
+| `report(model, x, y, path)` | all of it on one page of HTML |
 """
 
 import importlib
@@ -34,6 +35,7 @@ _NAMES = {
     "weights_by_gate": "weights",
     "GateWeights": "weights",
     "LensCallback": "callback",
+    "report": "reports",
 }
 
 __all__ = list(_NAMES)

@@ -9,24 +9,25 @@ from collections.abc import Sequence
 
 # Each is a module of this package with a docstring, `add_arguments(parser)` and `run(arguments)`,
 # which returns the exit code. None of them loads TensorFlow before it runs.
-_COMMANDS = ("lecture",)
+_COMMANDS = {"report": "reports", "lecture": "lecture"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run a command.
 
     Args:
         arguments: the words of the command line; None for those of the process.
+        prog: what the command is called in its help; None for `python -m kerasrnn.lens`.
 
     Returns:
         The exit code.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m kerasrnn.lens", description="Look inside a recurrent model."
+        prog=prog or "python -m kerasrnn.lens", description="Look inside a recurrent model."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in _COMMANDS:
-        module = importlib.import_module(f"kerasrnn.lens.{name}")
+    for name, file in _COMMANDS.items():
+        module = importlib.import_module(f"kerasrnn.lens.{file}")
         summary = (module.__doc__ or "").partition("\n")[0]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)

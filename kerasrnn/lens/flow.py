@@ -194,6 +194,7 @@ def gradient_flow(
     *,
     loss: Any = None,
     at: Literal["each", "end"] | int | None = None,
+    of: Literal["loss", "output"] | None = None,
     batch_size: int = 32,
 ) -> GradientFlow:
     r"""How much a loss depends on what each recurrent layer keeps at each time step.
@@ -247,7 +248,11 @@ def gradient_flow(
     >>> flow["rnn"].norms.shape
     (50,)
     """
-    labelled = True if y is not None else None
+    if of not in (None, "loss", "output"):
+        raise ValueError(f"`of` must be 'loss', 'output' or None. Received: of={of!r}")
+    if of == "output" and loss is not None:
+        raise ValueError("`loss` must be None where the derivative is that of the output.")
+    labelled = None if of is None and y is None else of != "output"
     return _flow(model, x, y, layer, loss=loss, at=at, batch_size=batch_size, labelled=labelled)
 
 

@@ -531,7 +531,7 @@ def write_steps(ax: Axes, steps: Sequence[str]) -> None:
     them are written, where even so there is no room.
     """
     figure: Any = ax.get_figure()
-    words = [elided(step, _LONGEST_NAME) if step else "∅" for step in steps]
+    words = [step_name(step, _LONGEST_NAME) for step in steps]
     ax.set_xticks(range(len(words)), words)
 
     def fits() -> bool:
@@ -584,6 +584,11 @@ def short_name(name: str) -> str:
     """A name in up to two lines, the middle left out where it is long."""
     parts = [elided(part, _LONGEST_NAME) for part in name.split("/")]
     return "/\n".join(parts[-2:])
+
+
+def step_name(step: str, longest: int) -> str:
+    """What stands at a step, with something to see where that is nothing, a space or a new line."""
+    return {"": "∅", " ": "␣", "\n": "↵"}.get(step) or elided(step, longest)
 
 
 def elided(text: str, longest: int) -> str:

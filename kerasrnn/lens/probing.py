@@ -53,6 +53,7 @@ class Reading:
         initial_states: the states before the first step that is read, `(batch, units)`.
         gates: activations `(time, batch, units)` by the names of `kerasrnn.lens.steps.SYMBOLS`.
         sequences: whether the layer puts out all steps, and not the last alone.
+        inputs: what the layer reads, `(time, batch, …)`; None of the upper cells of a stack.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Reading:
     initial_states: tuple[Any, ...]
     gates: dict[str, Any]
     sequences: bool
+    inputs: Any
 
 
 @dataclass
@@ -165,7 +167,7 @@ def probing(model: Any, places: Sequence[Place], **options: Any) -> Iterator[Pro
         model: a built Keras model.
         places: which layers, from `recurrent_layers` or `chosen_layers`.
         **options: `tape`, a `tf.GradientTape` that is to watch the deltas; `keep`, which of
-            `states` and `gates` are wanted.
+            `states`, `gates` and `inputs` are wanted.
 
     Yields:
         A `Probe`, whose `readings` fill up as the model is called.
@@ -308,6 +310,7 @@ def run_opened(
                 tuple(states[number]),
                 all_gates[number] if all_gates is not None else {},
                 bool(layer.return_sequences),
+                inputs if "inputs" in probe.keep and not number else None,
             )
         )
     last = outputs[0] if backward else outputs[-1]

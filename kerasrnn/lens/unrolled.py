@@ -14,12 +14,12 @@ from kerasrnn.lens.pictures import (
     SMALLER,
     SMALLEST_LABEL,
     Theme,
-    elided,
     in_digits,
     label_of,
     log_limits,
     norms_of_example,
     short_name,
+    step_name,
 )
 from kerasrnn.themes import LABEL_SIZE, Colours, is_dark, overlaps, prepared_axes
 
@@ -175,7 +175,7 @@ class _Painter:
             if step is None:
                 self._text(x, bottom, "⋯")
             elif steps is not None and step < len(steps):
-                self._text(x, bottom, elided(steps[step], _LONGEST_STEP) or "∅", math=False)
+                self._text(x, bottom, step_name(steps[step], _LONGEST_STEP), math=False)
             else:
                 self._text(x, bottom, rf"$x^{{\langle {step + 1}\rangle}}$")
         below: list[float] = [bottom]  # what the next layers read
