@@ -45,7 +45,7 @@ FLOW_PICTURE = "gradient_flow.png"
 SAMPLE = 8
 
 # After how many batches, at least.
-_APART = 250
+_APART = 500
 
 Config = TypeVar("Config", bound=TrainingConfig)
 Data = TypeVar("Data", bound=RunData)
@@ -325,7 +325,7 @@ class Script(ABC, Generic[Config, Data]):
         epochs = filled(config.epochs)
         if lens is not None:
             lens.x = plan.sample
-            lens.every = _batches_apart(plan)
+            lens.every = _batches_apart(plan, epochs)
 
         def stage(begin: int, end: int, prepare: Callable[[], None] | None = None) -> Stage:
             def start() -> None:
@@ -397,14 +397,15 @@ class Script(ABC, Generic[Config, Data]):
         }
 
 
-def _batches_apart(plan: Plan) -> int:
-    """After how many batches `--lens` measures: whole epochs, and the same in every run.
+def _batches_apart(plan: Plan, epochs: int) -> int:
+    """After how many batches `--lens` measures: at ends of epochs, the same in every run.
 
-    A measurement takes as long as some five training steps, so that it costs about two per cent;
-    and as some fifteen of those that XLA compiles, which are so much faster.
+    A measurement takes as long as some eight training steps, or some 25 of those that XLA compiles,
+    which are so much faster. It is done midway and at the end in any case.
     """
     least = _APART * (3 if plan.compile.get("jit_compile") else 1)
-    return plan.steps * -(-least // plan.steps)
+    times = max(2, epochs * plan.steps // least)
+    return plan.steps * max(1, -(-epochs // times))
 
 
 def print_figures(console: Console, metrics: Mapping[str, Any], *, loss: str) -> None:

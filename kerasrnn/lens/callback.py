@@ -148,7 +148,7 @@ class LensCallback(keras.callbacks.Callback):
         y: Any = None,
         layer: Any = None,
         loss: Any = None,
-        budget: float = 0.03,
+        budget: float = 0.02,
         log_dir: str | os.PathLike[str] | None = None,
         picture: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -179,7 +179,7 @@ class LensCallback(keras.callbacks.Callback):
         self._first: FirstBatch | None = None
         self._watched: Any = None
         self._failed = self._waiting = False
-        self._cost = self._trained = self._begin = 0.0
+        self._cost = self._spent = self._trained = self._begin = 0.0
         self._writer: Any = None
         self._of = "loss"
 
@@ -225,7 +225,8 @@ class LensCallback(keras.callbacks.Callback):
             self._measure()
         self._judge_vanishing()
         if logs is not None and self.measurements:
-            logs |= self.measurements[-1].logs
+            latest = self.measurements[-1].logs
+            logs |= dict.fromkeys(latest, math.nan) if self._failed else latest
         if self._writer is not None:
             self._writer.flush()
 
@@ -246,7 +247,7 @@ class LensCallback(keras.callbacks.Callback):
             self._give_up("its data cannot be seen here; give `x` and `y`")
             return
 
-        def sample() -> Batch:
+        def sample(count: int | None) -> Batch:
             inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(batch)
             if isinstance(self.model, Task) and isinstance(inputs, dict):
                 # Where it is, sequences go on from the batch before, with what that one has left.
@@ -255,23 +256,23 @@ class LensCallback(keras.callbacks.Callback):
 
         self._start(sample)
 
-    def _given(self) -> Batch:
-        x, y = self.x, self.y
+    def _given(self, count: int | None) -> Batch:
+        """`x` and `y`, or so many of their first examples."""
+        x, y, count = self.x, self.y, count or self.examples
         if isinstance(self.model, Task):  # which encodes all that it gets
-            x, y = (_some(values, self.examples) for values in (x, y))
+            x, y = (_some(values, count) for values in (x, y))
         labelled = None if y is None else True
-        return next(batches(self.model, x, y, labelled=labelled, batch_size=self.examples))
+        return next(batches(self.model, x, y, labelled=labelled, batch_size=count))
 
     def _start(self, sample: Any) -> None:
         """Measure for the first time."""
         try:
             check_model(self.model)
             places = chosen_layers(self.model, self.layer)
-            fixed = any(place.layer.stateful for place in places) or any(
-                each.shape[0] is not None for each in getattr(self.model, "inputs", None) or []
-            )
-            batch = sample()
-            if not fixed:
+            sizes = [each.shape[0] for each in getattr(self.model, "inputs", None) or []]
+            size = next((each for each in sizes if each is not None), None)
+            batch = sample(size)
+            if size is None and not any(place.layer.stateful for place in places):
                 inputs, targets = first_rows((batch.inputs, batch.targets), self.examples)
                 batch = Batch(inputs, targets, {})
             self._meter = Meter(self.model, places, batch, self.loss)
@@ -286,7 +287,7 @@ class LensCallback(keras.callbacks.Callback):
     def _affordable(self, times: int) -> bool:
         """Whether there is time for so many measurements."""
         trained = self._trained + time.perf_counter() - self._begin
-        return self.seconds + times * self._cost <= self.budget * trained
+        return self._spent + times * self._cost <= self.budget * trained
 
     def _measure(self) -> None:
         """Measure, unless there is nothing to measure with or it has just been done."""
@@ -305,6 +306,8 @@ class LensCallback(keras.callbacks.Callback):
         finally:
             self._cost = time.perf_counter() - begin
             self.seconds += self._cost
+            if len(self.measurements) > 1:
+                self._spent += self._cost
 
     def _record(self, layers: list[LayerFigures]) -> None:
         measurement = Measurement(self.steps, self._epoch if self.steps else 0, layers)
@@ -351,7 +354,7 @@ class LensCallback(keras.callbacks.Callback):
     def _forget(self) -> None:
         """Begin anew, with another model."""
         self.measurements, self.advice = [], {}
-        self.seconds = self._cost = self._trained = 0.0
+        self.seconds = self._cost = self._spent = self._trained = 0.0
         self.steps = 0
         self._meter, self._failed = None, False
 

@@ -15,7 +15,7 @@ from tests.data.test_piano_rolls import cells
 from tests.training.conftest import FLAGS, figures, killed_after
 from training import classifier, encoder_decoder, language_model, memory, music, tagger
 from training.flags import UsageError, parse_config
-from training.script import _batches_apart
+from training.script import Plan, _batches_apart
 from training.word_vectors import WordVectorsConfig
 
 SMALL = ["--task", "adding", "--length", "12", "--units", "4", "--sequences", "32"]
@@ -28,7 +28,7 @@ def few(monkeypatch):
     """Few sequences to measure with, and the gradient every other epoch."""
     monkeypatch.setattr(memory, "_VALIDATION", 20)
     monkeypatch.setattr(memory, "_TEST", 20)
-    monkeypatch.setattr("training.script._APART", 5)
+    monkeypatch.setattr("training.script._APART", 8)
 
 
 def history(folder: Path) -> list[dict[str, str]]:
@@ -79,15 +79,20 @@ def test_word_vectors_have_nothing_to_look_into():
         parse_config(WordVectorsConfig, ["--lens"], name="word_vectors", description="")
 
 
-def test_whole_epochs_apart():
-    class Plan:
-        steps, compile = 64, {}
-
-    assert _batches_apart(Plan) == 64
-    Plan.steps = 2
-    assert _batches_apart(Plan) == 6
-    Plan.compile = {"jit_compile": True}
-    assert _batches_apart(Plan) == 16
+@pytest.mark.parametrize(
+    ("steps", "epochs", "xla", "apart"),
+    [
+        (64, 20, False, 10),  # 1,280 batches: every 640
+        (1000, 20, False, 1),
+        (1000, 20, True, 2),
+        (4, 3, False, 2),
+        (4, 1, True, 1),
+    ],
+)
+def test_whole_epochs_apart(monkeypatch, steps, epochs, xla, apart):
+    monkeypatch.setattr("training.script._APART", 500)
+    plan = Plan(lambda: None, steps, 0, "loss", compile={"jit_compile": xla})
+    assert _batches_apart(plan, epochs) == apart * steps
 
 
 TEXT = "the cat sat on the mat. the dog ran to the cat. " * 12
