@@ -15,7 +15,7 @@ import pytest
 import kerasrnn
 
 EVERYWHERE = ("cells", "convert", "layers", "networks", "recurrence")
-PUBLIC = ("cells", "convert", "data", "embeddings", "layers", "networks", "text", "zoo")
+PUBLIC = ("cells", "convert", "data", "embeddings", "layers", "lens", "networks", "text", "zoo")
 
 # Examples show one backend's way to make arrays of tensors and to print them.
 WRITTEN_FOR_OTHERS = {
@@ -46,6 +46,12 @@ SHOWN_ELSEWHERE = {
     "read_terms",
     "resolve_preset",
     "write_vectors",
+    "GateActivations",
+    "GateWeights",
+    "GradientFlow",
+    "Horizon",
+    "JacobianProducts",
+    "StateJacobian",
 }
 
 
