@@ -308,6 +308,8 @@ class LensCallback(keras.callbacks.Callback):
             self.seconds += self._cost
             if len(self.measurements) > 1:
                 self._spent += self._cost
+            else:
+                self._cost /= 2  # for the next: the first finds TensorFlow's kernels, too
 
     def _record(self, layers: list[LayerFigures]) -> None:
         measurement = Measurement(self.steps, self._epoch if self.steps else 0, layers)
