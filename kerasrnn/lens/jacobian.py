@@ -11,6 +11,7 @@ import numpy as np
 from keras import tree
 
 from kerasrnn.data.errors import check_numbers, shown, whole_number
+from kerasrnn.lens.inputs import check_backend
 from kerasrnn.lens.products import products_of_windows, scaled_product
 from kerasrnn.themes import LABEL_SIZE, check_choice, prepared_axes, style
 
@@ -135,11 +136,7 @@ def state_jacobian(
     >>> bool(np.allclose(sum(jacobian.terms.values()), jacobian.matrices, atol=1e-12))
     True
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "kerasrnn.lens works on TensorFlow. Expected KERAS_BACKEND=tensorflow. "
-            f"Received: {keras.backend.backend()!r}"
-        )
+    check_backend()
     import tensorflow as tf
 
     if not tf.executing_eagerly():

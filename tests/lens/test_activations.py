@@ -8,6 +8,8 @@ import pytest
 from kerasrnn import layers
 from kerasrnn.lens import gates
 from kerasrnn.themes import overlaps
+from tests.lens.kinds import CELL_LAYERS as KINDS
+from tests.lens.kinds import MASK
 from tests.lens.precision import precision
 from tests.oracles import sigmoid as σ
 from tests.zoo.tiny_tasks import TASKS
@@ -18,17 +20,6 @@ from matplotlib import pyplot
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(3, 7, 4))
-MASK = np.array([[1, 1, 1, 1, 0, 0, 0], [0, 1, 1, 0, 1, 1, 0], [1] * 7], bool)
-KINDS = {
-    "simple": (layers.SimpleRNN, {}),
-    "simplified_gru": (layers.SimplifiedGRU, {}),
-    "gru": (layers.GRU, {}),
-    "lstm": (layers.LSTM, {}),
-    "Keras simple": (keras.layers.SimpleRNN, {}),
-    "Keras gru": (keras.layers.GRU, {}),
-    "Keras gru, reset before": (keras.layers.GRU, {"reset_after": False}),
-    "Keras lstm": (keras.layers.LSTM, {}),
-}
 
 
 @pytest.fixture(autouse=True)

@@ -10,23 +10,13 @@ import tensorflow as tf
 from kerasrnn import cells, layers
 from kerasrnn.lens import gradient_flow, memory_horizon
 from kerasrnn.lens.flow import Horizon, horizon_of
+from tests.lens.kinds import CELL_LAYERS, MASK
 from tests.lens.precision import precision
 from tests.zoo.tiny_tasks import TASKS
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(3, 7, 4)), rng.normal(size=(3, 2))
 STEPS = rng.normal(size=(3, 7, 2))
-MASK = np.array([[1, 1, 1, 1, 0, 0, 0], [0, 1, 1, 0, 1, 1, 0], [1] * 7], bool)
-CELL_LAYERS = {
-    "simple": (layers.SimpleRNN, {}),
-    "simplified_gru": (layers.SimplifiedGRU, {}),
-    "gru": (layers.GRU, {}),
-    "lstm": (layers.LSTM, {}),
-    "Keras simple": (keras.layers.SimpleRNN, {}),
-    "Keras gru": (keras.layers.GRU, {}),
-    "Keras gru, reset before": (keras.layers.GRU, {"reset_after": False}),
-    "Keras lstm": (keras.layers.LSTM, {}),
-}
 
 
 @pytest.fixture
