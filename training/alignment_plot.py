@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from kerasrnn.text.splits import JOINER
 from kerasrnn.zoo import Alignment
-from training.plots import save_figure
+from .plots import save_figure
 
 # What matplotlib brings itself: Latin, Greek, Cyrillic, Armenian, Arabic and more.
 _FIRST_FONT = "DejaVu Sans"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from kerasrnn.zoo import Classification
-from training.plots import save_figure
+from .plots import save_figure
 
 _LINE = 78  # characters to a line
 _MARGIN = 22  # characters for the answer

@@ -22,21 +22,21 @@ from kerasrnn.networks.classifier import poolings
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.zoo import Classification, TextClassifier
 from kerasrnn.zoo.inputs import tokenize
-from training import plots
-from training.attention_plot import attention_over_tokens, drawable
-from training.data import data_path, load_parts, naming_flags, tenth_held_out
-from training.fitting import RunCallback
-from training.flags import (
+from . import plots
+from .attention_plot import attention_over_tokens, drawable
+from .data import data_path, load_parts, naming_flags, tenth_held_out
+from .fitting import RunCallback
+from .flags import (
     COUNT,
     UsageError,
     filled,
     flag,
     with_options_of,
 )
-from training.run_folder import RunFolder
-from training.script import SAMPLE, Plan
-from training.soft_labels import SoftLabels
-from training.transfer import TransferConfig, TransferScript, naming_new_head
+from .run_folder import RunFolder
+from .script import SAMPLE, Plan
+from .soft_labels import SoftLabels
+from .transfer import TransferConfig, TransferScript, naming_new_head
 
 DEFAULT_DATA = "builtin:languages"
 

@@ -20,13 +20,13 @@ from kerasrnn.data.date_patterns import ISO_DATE, date_text_pattern
 from kerasrnn.data.pairs import date_locales
 from kerasrnn.networks.options import NOT_NEGATIVE, Number
 from kerasrnn.zoo import EncoderDecoder
-from training import plots
-from training.alignment_plot import attention_maps, font_with
-from training.data import data_path, held_out, measured_alone, naming_flags
-from training.fitting import RunCallback
-from training.flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
-from training.run_folder import RunFolder
-from training.script import SAMPLE, Plan, Script
+from . import plots
+from .alignment_plot import attention_maps, font_with
+from .data import data_path, held_out, measured_alone, naming_flags
+from .fitting import RunCallback
+from .flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
+from .run_folder import RunFolder
+from .script import SAMPLE, Plan, Script
 
 DEFAULT_DATA = "builtin:dates"
 

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrnn.callbacks import WeightAverages
 from kerasrnn.lens import LensCallback
-from training.endings import Diverged, InterruptGuard
-from training.flags import UsageError
-from training.run_folder import RunFolder
+from .endings import Diverged, InterruptGuard
+from .flags import UsageError
+from .run_folder import RunFolder
 
 
 @dataclass(frozen=True)

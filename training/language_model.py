@@ -24,10 +24,10 @@ from kerasrnn.data import GrewUpIn, load_running_texts, parse_grew_up_in
 from kerasrnn.data.grew_up_in import TRAINED_CLAUSES, speakers
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.zoo import LanguageModel
-from training import plots
-from training.data import data_path, held_out, load_parts, measured_alone, naming_flags
-from training.fitting import RunCallback
-from training.flags import (
+from . import plots
+from .data import data_path, held_out, load_parts, measured_alone, naming_flags
+from .fitting import RunCallback
+from .flags import (
     COUNT,
     TrainingConfig,
     UsageError,
@@ -36,9 +36,9 @@ from training.flags import (
     given,
     with_options_of,
 )
-from training.language_plots import accuracy_by_distance
-from training.run_folder import RunFolder
-from training.script import SAMPLE, Plan, Script, print_figures
+from .language_plots import accuracy_by_distance
+from .run_folder import RunFolder
+from .script import SAMPLE, Plan, Script, print_figures
 
 PYTHON = "builtin:python"
 DEFAULT_DATA = PYTHON

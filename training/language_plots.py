@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from training.plots import save_figure
+from .plots import save_figure
 
 _COLOURS = ("#2a6f97", "#d1701f", "#4d908e", "#9b5de5")
 _GREY = "#6b7280"

@@ -33,10 +33,10 @@ from kerasrnn.storage.atomic import replacing_file
 from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.presets import read_config, read_index
 from kerasrnn.zoo.task import Task
-from training import zoo_readme
-from training.endings import make_console, reporting_errors
-from training.run_folder import strict_json
-from training.script import Script
+from . import zoo_readme
+from .endings import make_console, reporting_errors
+from .run_folder import strict_json
+from .script import Script
 
 # The script that trains each class. They are imported when needed: each has extras of its own.
 SCRIPTS = {

@@ -30,10 +30,10 @@ from kerasrnn.lens.pictures import figure_of_flows
 from kerasrnn.networks.memory import PADDING_ID
 from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MemoryModel
-from training import plots
-from training.data import data_path, measured_alone, tenth_held_out
-from training.fitting import RunCallback, decaying_adam
-from training.flags import (
+from . import plots
+from .data import data_path, measured_alone, tenth_held_out
+from .fitting import RunCallback, decaying_adam
+from .flags import (
     COUNT,
     POSITIVE,
     TrainingConfig,
@@ -43,8 +43,8 @@ from training.flags import (
     given,
     with_options_of,
 )
-from training.run_folder import RunFolder
-from training.script import FLOW_PICTURE, SAMPLE, Plan, Script
+from .run_folder import RunFolder
+from .script import FLOW_PICTURE, SAMPLE, Plan, Script
 
 BUILTIN = "builtin:"
 DEFAULT_TASK = "adding"

@@ -24,12 +24,12 @@ from kerasrnn.data import (
 )
 from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MusicModel
-from training import music_plots, plots
-from training.data import data_path, held_out, measured_alone, naming_flags
-from training.fitting import RunCallback
-from training.flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
-from training.run_folder import RunFolder
-from training.script import SAMPLE, Plan, Script
+from . import music_plots, plots
+from .data import data_path, held_out, measured_alone, naming_flags
+from .fitting import RunCallback
+from .flags import COUNT, TrainingConfig, UsageError, filled, flag, with_options_of
+from .run_folder import RunFolder
+from .script import SAMPLE, Plan, Script
 
 # At most so many training pieces are measured at the end: the figure only shows overfitting.
 _TRAIN_PIECES_MEASURED = 100

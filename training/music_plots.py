@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from kerasrnn.data import pitch_name
-from training.plots import save_figure
+from .plots import save_figure
 
 _LOWEST = 21
 _BLUE, _ORANGE, _GREY = "#2a6f97", "#d1701f", "#6b7280"

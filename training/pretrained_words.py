@@ -11,8 +11,8 @@ import numpy as np
 from kerasrnn.embeddings import Vectors, read_terms, read_vectors
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.optimizers import LazyAdam
-from training.data import check_vectors, data_path
-from training.flags import TrainingConfig, flag
+from .data import check_vectors, data_path
+from .flags import TrainingConfig, flag
 
 
 @dataclass

@@ -19,9 +19,9 @@ import tomlkit
 from kerasrnn.callbacks import WeightAverages
 from kerasrnn.storage.atomic import replacing_file, sweep
 from kerasrnn.zoo.presets.loading import versions
-from training.array_files import ArrayFileError, ArrayKind, load_arrays, save_arrays
-from training.endings import Interrupted
-from training.flags import TrainingConfig, UsageError, settings_of
+from .array_files import ArrayFileError, ArrayKind, load_arrays, save_arrays
+from .endings import Interrupted
+from .flags import TrainingConfig, UsageError, settings_of
 
 try:
     import fcntl

@@ -14,9 +14,9 @@ from rich.table import Table
 from kerasrnn.lens import LensCallback
 from kerasrnn.serving import serving_command
 from kerasrnn.zoo import Task
-from training import plots
-from training.endings import make_console, reporting_errors
-from training.fitting import (
+from . import plots
+from .endings import make_console, reporting_errors
+from .fitting import (
     RunCallback,
     Speed,
     Stage,
@@ -25,8 +25,8 @@ from training.fitting import (
     parameters_of,
     set_seeds,
 )
-from training.flags import TrainingConfig, UsageError, filled, parse_config, settings_of
-from training.run_folder import RunFolder
+from .flags import TrainingConfig, UsageError, filled, parse_config, settings_of
+from .run_folder import RunFolder
 
 
 class RunData(Protocol):

@@ -22,14 +22,14 @@ from kerasrnn.data.conll import in_scheme
 from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
-from training import plots
-from training.data import data_path, load_parts, naming_flags, tenth_held_out
-from training.fitting import RunCallback
-from training.flags import COUNT, filled, flag, with_options_of
-from training.run_folder import RunFolder
-from training.script import SAMPLE, Plan
-from training.soft_labels import SoftLabels
-from training.transfer import TransferConfig, TransferScript, naming_new_head
+from . import plots
+from .data import data_path, load_parts, naming_flags, tenth_held_out
+from .fitting import RunCallback
+from .flags import COUNT, filled, flag, with_options_of
+from .run_folder import RunFolder
+from .script import SAMPLE, Plan
+from .soft_labels import SoftLabels
+from .transfer import TransferConfig, TransferScript, naming_new_head
 
 DEFAULT_DATA = "builtin:entities"
 

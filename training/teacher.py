@@ -23,14 +23,14 @@ from kerasrnn.embeddings import SUBWORD_PACKAGES, read_vectors
 from kerasrnn.networks.options import NOT_NEGATIVE, SHARE
 from kerasrnn.text import Capitals, Tokenizer
 from kerasrnn.zoo.inputs import tokenize
-from training.altered_texts import altered, neighbours
-from training.classifier import SCRIPT as CLASSIFIER
-from training.data import data_path
-from training.endings import make_console, reporting_errors
-from training.flags import COUNT, POSITIVE, SEED, UsageError, check_range
-from training.script import Script
-from training.soft_labels import SoftLabels
-from training.tagger import SCRIPT as TAGGER
+from .altered_texts import altered, neighbours
+from .classifier import SCRIPT as CLASSIFIER
+from .data import data_path
+from .endings import make_console, reporting_errors
+from .flags import COUNT, POSITIVE, SEED, UsageError, check_range
+from .script import Script
+from .soft_labels import SoftLabels
+from .tagger import SCRIPT as TAGGER
 
 SCRIPTS: dict[str, Script[Any, Any]] = {"tagger": TAGGER, "classifier": CLASSIFIER}
 
@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     with reporting_errors(console, "teacher", lambda: None):
         try:
-            from training import teacher_network
+            from . import teacher_network
         except ModuleNotFoundError as error:
             raise UsageError(
                 f"A teacher needs {error.name}: pip install 'kerasrnn[teacher]'."

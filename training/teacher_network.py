@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from kerasrnn.zoo.batches import batches_of, mixed_batches
-from training.altered_texts import UNKNOWN
+from .altered_texts import UNKNOWN
 
 # Forms of words as `kerasrnn.text.Capitals` numbers them; 0 is for what is no word.
 _FORMS = 5

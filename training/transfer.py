@@ -9,10 +9,10 @@ from typing import Any, Self, TypeVar
 
 from kerasrnn.embeddings import read_vectors
 from kerasrnn.zoo import LanguageModel, Task
-from training.data import check_vectors, data_path
-from training.flags import COUNT, TrainingConfig, UsageError, flag
-from training.pretrained_words import WordVectorConfig
-from training.script import RunData, Script
+from .data import check_vectors, data_path
+from .flags import COUNT, TrainingConfig, UsageError, flag
+from .pretrained_words import WordVectorConfig
+from .script import RunData, Script
 
 _FROZEN = ("none", "words", "body")
 

@@ -19,18 +19,18 @@ from kerasrnn.embeddings import EmbeddingMatrix
 from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo import WordVectors
 from kerasrnn.zoo.presets import read_config, read_index
-from training import zoo_readme
-from training.data import data_path
-from training.endings import make_console, reporting_errors
-from training.fitting import parameters_of
-from training.make_preset import (
+from . import zoo_readme
+from .data import data_path
+from .endings import make_console, reporting_errors
+from .fitting import parameters_of
+from .make_preset import (
     card_texts,
     enter_into_index,
     hardware,
     save_metrics,
     serving_speed,
 )
-from training.word_vectors import SCRIPT, WordData
+from .word_vectors import SCRIPT, WordData
 
 # Files of the data folder by the figures that they are for.
 QUESTIONS = "embeddings/questions-words.txt"

@@ -23,10 +23,10 @@ from kerasrnn.embeddings.evaluation import Question, read_questions
 from kerasrnn.zoo import WordVectors
 from kerasrnn.zoo.word_streams import SkipGramBatches, WordStream
 from kerasrnn.zoo.word_vectors import LEARNING_RATE, falling_sgd
-from training import plots
-from training.data import data_path, measured_alone, naming_flags
-from training.fitting import RunCallback
-from training.flags import (
+from . import plots
+from .data import data_path, measured_alone, naming_flags
+from .fitting import RunCallback
+from .flags import (
     COUNT,
     POSITIVE,
     TrainingConfig,
@@ -36,8 +36,8 @@ from training.flags import (
     given,
     with_options_of,
 )
-from training.run_folder import RunFolder
-from training.script import Plan, Script, print_figures
+from .run_folder import RunFolder
+from .script import Plan, Script, print_figures
 
 FACTS = "builtin:country_facts"
 DEFAULT_DATA = FACTS

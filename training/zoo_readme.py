@@ -131,7 +131,7 @@ def extras_of(settings: Mapping[str, Any], commands: str = "") -> list[str]:
     sources = [settings.get("embeddings"), settings.get("subwords")]
     teacher = "training.teacher" in commands
     if teacher:
-        from training.teacher import parser  # it loads TensorFlow
+        from .teacher import parser  # it loads TensorFlow
 
         for name in ("embeddings", "encoder"):
             given = re.search(rf"--{name}[ =](\S+)", commands)
