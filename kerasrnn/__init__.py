@@ -15,8 +15,10 @@ from kerasrnn._version import __version__
 _MODULES = (
     "callbacks",
     "cells",
+    "cli",
     "convert",
     "data",
+    "display",
     "embeddings",
     "layers",
     "lens",
@@ -27,6 +29,7 @@ _MODULES = (
     "storage",
     "text",
     "themes",
+    "training",
     "zoo",
 )
 

@@ -1,4 +1,8 @@
-"""Training scripts, one for each model of the zoo: `python -m training.tagger`. Not installed."""
+"""Training scripts, one for each model of the zoo.
+
+In a checkout `python -m training.tagger`; where the package is installed, which has them as
+`kerasrnn.training`, `kerasrnn train tagger`.
+"""
 
 import os
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from kerasrnn.text.splits import JOINER
 from kerasrnn.zoo import Alignment
+
 from .plots import save_figure
 
 # What matplotlib brings itself: Latin, Greek, Cyrillic, Armenian, Arabic and more.

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from kerasrnn.zoo import Classification
+
 from .plots import save_figure
 
 _LINE = 78  # characters to a line

@@ -22,6 +22,7 @@ from kerasrnn.networks.classifier import poolings
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.zoo import Classification, TextClassifier
 from kerasrnn.zoo.inputs import tokenize
+
 from . import plots
 from .attention_plot import attention_over_tokens, drawable
 from .data import data_path, load_parts, naming_flags, tenth_held_out
@@ -100,6 +101,7 @@ class ClassifierScript(TransferScript[ClassifierConfig, ClassifierData]):
 
     name = "classifier"
     description = "Train a classifier of texts."
+    example = "--data reviews.csv --text-column review --label-column stars"
     config_class = ClassifierConfig
     task_class = TextClassifier
     counted = "tokens"  # words or characters

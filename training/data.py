@@ -17,6 +17,7 @@ from kerasrnn.data.errors import ColumnError
 from kerasrnn.embeddings import VECTOR_PACKAGES
 from kerasrnn.embeddings.sources import source_names, source_of
 from kerasrnn.storage.preset_folders import HUB_PREFIX
+
 from .flags import TrainingConfig, UsageError, close_to, flag_name
 
 DATA_VARIABLE = "KERASRNN_DATA"

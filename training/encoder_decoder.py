@@ -20,6 +20,7 @@ from kerasrnn.data.date_patterns import ISO_DATE, date_text_pattern
 from kerasrnn.data.pairs import date_locales
 from kerasrnn.networks.options import NOT_NEGATIVE, Number
 from kerasrnn.zoo import EncoderDecoder
+
 from . import plots
 from .alignment_plot import attention_maps, font_with
 from .data import data_path, held_out, measured_alone, naming_flags
@@ -106,6 +107,7 @@ class EncoderDecoderScript(Script[EncoderDecoderConfig, PairData]):
 
     name = "encoder_decoder"
     description = "Train a model that writes one text from another."
+    example = "--data pairs.tsv --epochs 10"
     config_class = EncoderDecoderConfig
     task_class = EncoderDecoder
     counted = "tokens"  # characters or words that are written

@@ -76,19 +76,21 @@ def make_console() -> Console:
 
 
 @contextlib.contextmanager
-def reporting_errors(console: Console, name: str, out: Callable[[], str | None]) -> Iterator[None]:
+def reporting_errors(
+    console: Console, command: str, out: Callable[[], str | None]
+) -> Iterator[None]:
     """Turn a script's expected errors into a line of text and an exit status.
 
     Args:
         console: where to print.
-        name: the script's name.
+        command: how the script was started, such as `python -m training.tagger`.
         out: returns the run's folder, for the command that goes on.
     """
     try:
         yield
     except Interrupted as stop:
         console.print(
-            f"\n{stop}.{_going_on(name, out())}",
+            f"\n{stop}.{_going_on(command, out())}",
             highlight=False,
             markup=False,
             soft_wrap=True,  # a command must stay in one line
@@ -96,14 +98,14 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
         raise SystemExit(128 + stop.signal_number) from stop
     except KeyboardInterrupt as stop:  # before the training, or after it
         folder = out()
-        more = _going_on(name, folder) if _has_checkpoint(folder) else ""
-        _print_error(name, f"{Interrupted(signal.SIGINT)}.{more}")
+        more = _going_on(command, folder) if _has_checkpoint(folder) else ""
+        _print_error(command, f"{Interrupted(signal.SIGINT)}.{more}")
         raise SystemExit(128 + signal.SIGINT) from stop
     except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
-        _print_error(name, error)
+        _print_error(command, error)
         raise SystemExit(2) from error
     except Diverged as error:
-        _print_error(name, error)
+        _print_error(command, error)
         raise SystemExit(1) from error
     # TensorFlow and HDF5 write files by themselves, and have errors of their own for a full disk.
     except (OSError, RuntimeError, MemoryError, tf.errors.OpError) as error:
@@ -111,7 +113,7 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
             if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
                 raise
             _print_error(
-                name,
+                command,
                 "There is not enough memory for what the flags ask for. Try a smaller --units or "
                 f"--batch-size. {getattr(error, 'message', '') or error}",
             )
@@ -119,13 +121,13 @@ def reporting_errors(console: Console, name: str, out: Callable[[], str | None])
         folder = out()
         more = f" ({folder})." if folder else "."
         if _has_checkpoint(folder):
-            more += _going_on(name, folder)
-        _print_error(name, f"{error}{more}")
+            more += _going_on(command, folder)
+        _print_error(command, f"{error}{more}")
         raise SystemExit(1) from error
 
 
-def _going_on(name: str, folder: str | None) -> str:
-    return f" Go on with: python -m training.{name} --out {shlex.quote(folder or '')} --resume"
+def _going_on(command: str, folder: str | None) -> str:
+    return f" Go on with: {command} --out {shlex.quote(folder or '')} --resume"
 
 
 def _has_checkpoint(folder: str | None) -> bool:
@@ -141,10 +143,10 @@ def _is_of_a_file(error: Exception) -> bool:
     return any(os.strerror(code) in str(error) for code in codes)
 
 
-def _print_error(name: str, error: object) -> None:
+def _print_error(command: str, error: object) -> None:
     # A broken standard error must not turn a message into a traceback.
     with contextlib.suppress(OSError):
         text = " ".join(str(error).split())
         Console(stderr=True, soft_wrap=True).print(
-            f"training.{name}: {text}", highlight=False, markup=False
+            f"{command.removeprefix('python -m ')}: {text}", highlight=False, markup=False
         )

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrnn.callbacks import WeightAverages
 from kerasrnn.lens import LensCallback
+
 from .endings import Diverged, InterruptGuard
 from .flags import UsageError
 from .run_folder import RunFolder

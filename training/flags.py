@@ -27,6 +27,8 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from kerasrnn.networks import options
 from kerasrnn.networks.options import SHARE, Number, OneOf, Option, options_of
 
+from .flag_table import add_flag, epilog, groups
+
 
 class UsageError(ValueError):
     """A flag, or flags together, that make no sense. Scripts print it and exit with status 2."""
@@ -57,6 +59,7 @@ def flag(
     check: Callable[[str], Any] | None = None,
     of_new_models: bool = False,
     shown: Any = None,
+    group: str = "",
 ) -> Any:
     """A field of a configuration that becomes a flag of the command line.
 
@@ -68,6 +71,8 @@ def flag(
         check: called with a value; a ValueError says what is wrong with it.
         of_new_models: whether it makes no sense with `--preset`, which brings its own.
         shown: the default as `--help` has it, if it is not `default`.
+        group: where help shows it, one of `flag_table.GROUPS`; by default with the options of the
+            model, or where the class that declares it says in its `group`.
 
     Returns:
         A dataclass field.
@@ -79,6 +84,7 @@ def flag(
         "check": check,
         "of_new_models": of_new_models,
         "shown": default if shown is None else shown,
+        "group": group,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -162,13 +168,55 @@ def flags_of(config_class: type[Any]) -> dict[str, dataclasses.Field]:
     return {f.name: f for f in dataclasses.fields(config_class) if "help" in f.metadata}
 
 
+def _group_of(config_class: type[Any], field: dataclasses.Field) -> str:
+    if field.metadata["group"]:
+        return field.metadata["group"]
+    if field.name in config_class.of_model:
+        return "model"
+    declaring = next(c for c in config_class.__mro__ if field.name in inspect.get_annotations(c))
+    return vars(declaring).get("group", "own")
+
+
+def entries_of(config_class: type[Any]) -> list[dict[str, Any]]:
+    """The flags of a configuration as help shows them; see `flag_table.add_flag`."""
+    entries: list[dict[str, Any]] = [
+        {
+            "name": "--config",
+            "metavar": "FILE",
+            "help": "take settings from a run's or a preset's config.toml",
+            "group": "start",
+        }
+    ]
+    hints = typing.get_type_hints(config_class)
+    for name, field in flags_of(config_class).items():
+        kind, shown = kind_of(hints[name]), field.metadata["help"]
+        default, choices = field.metadata["shown"], field.metadata["choices"]
+        if default is not None and default is not False:
+            shown += f" (default: {'yes' if default is True else default})"
+        metavar = {int: "N", float: "X", bool: None}.get(kind, "VALUE")
+        entries.append(
+            {
+                "name": flag_name(name),
+                "metavar": "{" + ",".join(choices) + "}" if choices else metavar,
+                "help": shown,
+                "group": _group_of(config_class, field),
+            }
+        )
+    return entries
+
+
 @dataclass
 class TrainingConfig:
     """The flags that all scripts have. A script adds its own, and those of its model."""
 
-    data: str | None = flag(None, "training data: a file, tfds:NAME or builtin:NAME")
-    validation: str | None = flag(None, "validation data; a part of the training data by default")
-    test: str | None = flag(None, "test data, measured once at the end")
+    # Where help shows the flags that the class declares.
+    group: ClassVar[str] = "training"
+
+    data: str | None = flag(None, "training data: a file, tfds:NAME or builtin:NAME", group="data")
+    validation: str | None = flag(
+        None, "validation data; a part of the training data by default", group="data"
+    )
+    test: str | None = flag(None, "test data, measured once at the end", group="data")
     epochs: int | None = flag(
         None, "passes over the training data; by the size of the data", within=COUNT
     )
@@ -190,18 +238,25 @@ class TrainingConfig:
     patience: int | None = flag(
         None, "stop after as many epochs without a better figure", within=COUNT
     )
-    preset: str | None = flag(None, "start from a preset: a name, a folder, hf://owner/name")
+    preset: str | None = flag(
+        None, "start from a preset: a name, a folder, hf://owner/name", group="start"
+    )
     evaluate_only: bool = flag(
-        False, "measure --preset on all of what --data, --validation and --test name, and stop"
+        False,
+        "measure --preset on all of what --data, --validation and --test name, and stop",
+        group="start",
     )
     lens: bool = flag(
         False,
         "measure how far back the gradient reaches as the model learns: into history.csv and "
         "plots/gradient_flow.png",
+        group="run",
     )
-    tensorboard: bool = flag(False, "write the run for TensorBoard, too: into tensorboard/")
-    out: str | None = flag(None, "the run's folder; a new one under runs/ by default")
-    resume: bool = flag(False, "go on from the last checkpoint in --out")
+    tensorboard: bool = flag(
+        False, "write the run for TensorBoard, too: into tensorboard/", group="run"
+    )
+    out: str | None = flag(None, "the run's folder; a new one under runs/ by default", group="run")
+    resume: bool = flag(False, "go on from the last checkpoint in --out", group="run")
 
     # The names of the flags that the command line gave.
     given: frozenset[str] = frozenset()
@@ -309,16 +364,20 @@ class FlagParser(argparse.ArgumentParser):
             argument_default=argparse.SUPPRESS,  # so that what was not given is not there
             **kwargs,
         )
-        self.names = ["--config"]
-        self.add_argument(
-            "--config",
-            metavar="FILE",
-            type=_not_empty,
-            help="take settings from a run's or a preset's config.toml",
-        )
-        hints = typing.get_type_hints(config_class)
-        for name, field in flags_of(config_class).items():
-            self._add_flag(field, kind_of(hints[name]))
+        self.names: list[str] = []
+        grouped = groups(self)
+        fields, hints = flags_of(config_class), typing.get_type_hints(config_class)
+        for entry in entries_of(config_class):
+            name = entry["name"][2:].replace("-", "_")
+            options: dict[str, Any] = {"dest": name}
+            self.names.append(entry["name"])
+            if entry["metavar"] is None:
+                self.names.append("--no-" + entry["name"][2:])
+            elif name in fields:
+                options["type"] = _reader(fields[name], kind_of(hints[name]))
+            else:
+                options["type"] = _not_empty
+            add_flag(grouped[entry["group"]], entry, **options)
 
     def values(self, arguments: Sequence[str] | None) -> dict[str, Any]:
         """The flags that a command line gives, by field.
@@ -348,27 +407,15 @@ class FlagParser(argparse.ArgumentParser):
         names = [name for name in self.names if not name.startswith("--no-")]
         return f"Expected one of {', '.join(sorted(names))}. --help explains them."
 
-    def _add_flag(self, field: dataclasses.Field, kind: type) -> None:
-        shown = field.metadata["help"]
-        default = field.metadata["shown"]
-        if default is not None and default is not False:
-            shown += f" (default: {'yes' if default is True else default})"
-        name = flag_name(field.name)
-        self.names.append(name)
-        options: dict[str, Any] = {"dest": field.name, "help": shown.replace("%", "%%")}
-        if kind is bool:
-            options["action"] = argparse.BooleanOptionalAction
-            self.names.append("--no-" + name[2:])
-        else:
-            options["type"] = _reader(field, kind)
-            choices = field.metadata["choices"]
-            metavar = {int: "N", float: "X"}.get(kind, "VALUE")
-            options["metavar"] = "{" + ",".join(choices) + "}" if choices else metavar
-        self.add_argument(name, **options)
-
 
 def parse_config(
-    config_class: type[Config], arguments: Sequence[str] | None, *, name: str, description: str
+    config_class: type[Config],
+    arguments: Sequence[str] | None,
+    *,
+    name: str,
+    description: str,
+    example: str = "",
+    command: str | None = None,
 ) -> Config:
     """Read the command line. Values come from flags, then `--config FILE`, then the defaults.
 
@@ -380,6 +427,8 @@ def parse_config(
         arguments: the command line without the program's name; None for that of the process.
         name: the script's name, which is also that of its folder under `runs/`.
         description: a sentence for `--help`.
+        example: flags that help shows as an example.
+        command: how the script was started; None for `python -m training.NAME`.
 
     Returns:
         The configuration, with `out` set.
@@ -389,7 +438,15 @@ def parse_config(
             settings is not valid.
         SystemExit: for `--help` and for flags that are unknown or have a wrong value.
     """
-    parser = FlagParser(config_class, prog=f"python -m training.{name}", description=description)
+    command = command or f"python -m training.{name}"
+    parser = FlagParser(
+        config_class,
+        prog=command,
+        usage="%(prog)s [flags]",
+        description=description,
+        epilog=epilog(command, example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     fields = flags_of(config_class)
     explicit = parser.values(arguments)
     file = explicit.pop("config", None)

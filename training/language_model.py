@@ -24,6 +24,7 @@ from kerasrnn.data import GrewUpIn, load_running_texts, parse_grew_up_in
 from kerasrnn.data.grew_up_in import TRAINED_CLAUSES, speakers
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.zoo import LanguageModel
+
 from . import plots
 from .data import data_path, held_out, load_parts, measured_alone, naming_flags
 from .fitting import RunCallback
@@ -135,6 +136,7 @@ class LanguageModelScript(Script[LanguageModelConfig, LanguageData]):
 
     name = "language_model"
     description = "Train a language model of words, characters or bytes."
+    example = "--data book.txt --prompt Once"
     config_class = LanguageModelConfig
     task_class = LanguageModel
     counted = "tokens"  # words, characters or bytes

@@ -33,6 +33,7 @@ from kerasrnn.storage.atomic import replacing_file
 from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.presets import read_config, read_index
 from kerasrnn.zoo.task import Task
+
 from . import zoo_readme
 from .endings import make_console, reporting_errors
 from .run_folder import strict_json
@@ -303,7 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.runs and not options.add:
         parser.error("--runs must name the folders of runs, unless --add only measures anew.")
-    with reporting_errors(make_console(), "make_preset", lambda: None):
+    with reporting_errors(make_console(), "python -m training.make_preset", lambda: None):
         _run(options)
 
 

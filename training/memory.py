@@ -30,6 +30,7 @@ from kerasrnn.lens.pictures import figure_of_flows
 from kerasrnn.networks.memory import PADDING_ID
 from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MemoryModel
+
 from . import plots
 from .data import data_path, measured_alone, tenth_held_out
 from .fitting import RunCallback, decaying_adam
@@ -219,6 +220,7 @@ class MemoryScript(Script[MemoryConfig, MemoryData]):
 
     name = "memory"
     description = "Train a model on a task that needs a long memory."
+    example = "--task copy --length 200"
     config_class = MemoryConfig
     task_class = MemoryModel
     counted = "steps"

@@ -24,6 +24,7 @@ from kerasrnn.data import (
 )
 from kerasrnn.networks.options import Number
 from kerasrnn.zoo import MusicModel
+
 from . import music_plots, plots
 from .data import data_path, held_out, measured_alone, naming_flags
 from .fitting import RunCallback
@@ -77,6 +78,7 @@ class MusicScript(Script[MusicConfig, MusicData]):
 
     name = "music"
     description = "Train a model of polyphonic music."
+    example = "--data tunes --outputs independent"
     config_class = MusicConfig
     task_class = MusicModel
     counted = "frames"

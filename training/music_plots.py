@@ -10,6 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from kerasrnn.data import pitch_name
+
 from .plots import save_figure
 
 _LOWEST = 21

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from kerasrnn.embeddings import Vectors, read_terms, read_vectors
 from kerasrnn.networks.options import NOT_NEGATIVE
 from kerasrnn.optimizers import LazyAdam
+
 from .data import check_vectors, data_path
 from .flags import TrainingConfig, flag
 
@@ -18,6 +19,8 @@ from .flags import TrainingConfig, flag
 @dataclass
 class WordVectorConfig(TrainingConfig):
     """The flags of scripts that know word vectors."""
+
+    group: ClassVar[str] = "words"
 
     embeddings: str | None = flag(
         None,

@@ -19,6 +19,7 @@ import tomlkit
 from kerasrnn.callbacks import WeightAverages
 from kerasrnn.storage.atomic import replacing_file, sweep
 from kerasrnn.zoo.presets.loading import versions
+
 from .array_files import ArrayFileError, ArrayKind, load_arrays, save_arrays
 from .endings import Interrupted
 from .flags import TrainingConfig, UsageError, settings_of

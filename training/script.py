@@ -14,6 +14,7 @@ from rich.table import Table
 from kerasrnn.lens import LensCallback
 from kerasrnn.serving import serving_command
 from kerasrnn.zoo import Task
+
 from . import plots
 from .endings import make_console, reporting_errors
 from .fitting import (
@@ -93,6 +94,7 @@ class Script(ABC, Generic[Config, Data]):
     Class attributes:
         name: the script's name: it is started as `python -m training.NAME`.
         description: a sentence for `--help`.
+        example: flags that `--help` shows as an example.
         config_class: the flags.
         task_class: the model.
         counted: what speeds count, such as `words`.
@@ -100,6 +102,7 @@ class Script(ABC, Generic[Config, Data]):
 
     name: ClassVar[str]
     description: ClassVar[str]
+    example: ClassVar[str] = ""
     config_class: ClassVar[type[TrainingConfig]]
     task_class: ClassVar[type[Task]]
     counted: ClassVar[str]
@@ -198,24 +201,38 @@ class Script(ABC, Generic[Config, Data]):
 
     # === What all scripts do ===
 
-    def main(self, arguments: Sequence[str] | None = None) -> None:
+    def main(
+        self, arguments: Sequence[str] | None = None, command: str | None = None
+    ) -> dict[str, Any]:
         """Run the script.
 
         Args:
             arguments: the command line without the program's name; None for that of the process.
+            command: how it was started; None for `python -m training.NAME`.
+
+        Returns:
+            The content of `metrics.json`.
+
+        Raises:
+            SystemExit: with another status than 0, where the run ends before its time.
         """
+        command = command or f"python -m training.{self.name}"
         console = make_console()
         config: Config | None = None
-        with reporting_errors(console, self.name, lambda: config.out if config else None):
+        with reporting_errors(console, command, lambda: config.out if config else None):
             config = parse_config(
-                self.config_class, arguments, name=self.name, description=self.description
+                self.config_class,
+                arguments,
+                name=self.name,
+                description=self.description,
+                example=self.example,
+                command=command,
             )  # type: ignore[assignment]
             assert config is not None
             with RunFolder(config.out or "", resume=config.resume) as folder:
                 if config.evaluate_only:
-                    self.evaluate(config, folder, console)
-                else:
-                    self.train(config, folder, console)
+                    return self.evaluate(config, folder, console)
+                return self.train(config, folder, console)
 
     def make_model(self, config: Config, data: Data) -> Task:
         """A new model with the options that the flags name.

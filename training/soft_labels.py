@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasrnn.data.files import read_arrays
 from kerasrnn.storage.atomic import replacing_file
+
 from .flags import UsageError
 
 # Probabilities are kept in steps of 1/255: a teacher's last per mille teaches nothing.

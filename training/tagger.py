@@ -22,6 +22,7 @@ from kerasrnn.data.conll import in_scheme
 from kerasrnn.embeddings import SUBWORD_PACKAGES, Vectors
 from kerasrnn.text import spans
 from kerasrnn.zoo import SequenceTagger
+
 from . import plots
 from .data import data_path, load_parts, naming_flags, tenth_held_out
 from .fitting import RunCallback
@@ -102,6 +103,7 @@ class TaggerScript(TransferScript[TaggerConfig, TaggerData]):
 
     name = "tagger"
     description = "Train a tagger of words."
+    example = "--data people.conll --cell gru --units 50"
     config_class = TaggerConfig
     task_class = SequenceTagger
     counted = "words"

@@ -23,6 +23,7 @@ from kerasrnn.embeddings import SUBWORD_PACKAGES, read_vectors
 from kerasrnn.networks.options import NOT_NEGATIVE, SHARE
 from kerasrnn.text import Capitals, Tokenizer
 from kerasrnn.zoo.inputs import tokenize
+
 from .altered_texts import altered, neighbours
 from .classifier import SCRIPT as CLASSIFIER
 from .data import data_path
@@ -258,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     console = make_console()
     options = parser().parse_args(arguments)
-    with reporting_errors(console, "teacher", lambda: None):
+    with reporting_errors(console, "python -m training.teacher", lambda: None):
         try:
             from . import teacher_network
         except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from kerasrnn.zoo.batches import batches_of, mixed_batches
+
 from .altered_texts import UNKNOWN
 
 # Forms of words as `kerasrnn.text.Capitals` numbers them; 0 is for what is no word.

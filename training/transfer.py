@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from kerasrnn.embeddings import read_vectors
 from kerasrnn.zoo import LanguageModel, Task
+
 from .data import check_vectors, data_path
 from .flags import COUNT, TrainingConfig, UsageError, flag
 from .pretrained_words import WordVectorConfig
@@ -27,6 +28,8 @@ def _check_new_words(source: str) -> None:
 @dataclass
 class TransferConfig(WordVectorConfig):
     """The flags of scripts that can carry a model to new data."""
+
+    group: ClassVar[str] = "start"
 
     new_head: bool = flag(
         False, "keep the body of --preset, and learn the labels of --data with a new head"

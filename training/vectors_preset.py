@@ -19,6 +19,7 @@ from kerasrnn.embeddings import EmbeddingMatrix
 from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo import WordVectors
 from kerasrnn.zoo.presets import read_config, read_index
+
 from . import zoo_readme
 from .data import data_path
 from .endings import make_console, reporting_errors
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the command line without the program's name; None for that of the process.
     """
     options = parser().parse_args(arguments)
-    with reporting_errors(make_console(), "vectors_preset", lambda: None):
+    with reporting_errors(make_console(), "python -m training.vectors_preset", lambda: None):
         if options.card:
             card = tomllib.loads(options.card.read_text(encoding="utf-8"))
         else:

@@ -23,6 +23,7 @@ from kerasrnn.embeddings.evaluation import Question, read_questions
 from kerasrnn.zoo import WordVectors
 from kerasrnn.zoo.word_streams import SkipGramBatches, WordStream
 from kerasrnn.zoo.word_vectors import LEARNING_RATE, falling_sgd
+
 from . import plots
 from .data import data_path, measured_alone, naming_flags
 from .fitting import RunCallback
@@ -166,6 +167,7 @@ class WordVectorsScript(Script[WordVectorsConfig, WordData]):
 
     name = "word_vectors"
     description = "Train word vectors: skip-grams with negative sampling."
+    example = "--data book.txt --questions questions.txt"
     config_class = WordVectorsConfig
     task_class = WordVectors
     counted = "words"

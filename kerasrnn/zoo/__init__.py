@@ -1,6 +1,8 @@
 """The zoo: task models, each with its text side, its training and its presets."""
 
+from kerasrnn.display import display
 from kerasrnn.text import Entity
+from kerasrnn.zoo.answers import answers
 from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
 from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.memory_model import MemoryModel
@@ -29,6 +31,8 @@ __all__ = [
     "TextScore",
     "WeighedToken",
     "WordVectors",
+    "answers",
+    "display",
     "list_presets",
     "resolve_preset",
 ]

@@ -38,11 +38,17 @@ def test_a_second_interrupt_ends_at_once():
 
 def test_interrupts_and_errors_become_an_exit_status(capsys):
     console = Console(width=200)
-    with pytest.raises(SystemExit) as stop, reporting_errors(console, "tagger", lambda: "runs/a"):
+    with (
+        pytest.raises(SystemExit) as stop,
+        reporting_errors(console, "python -m training.tagger", lambda: "runs/a"),
+    ):
         raise Interrupted(signal.SIGTERM)
     assert stop.value.code == 128 + signal.SIGTERM
     assert "python -m training.tagger --out runs/a --resume" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as stop, reporting_errors(console, "tagger", lambda: None):
+    with (
+        pytest.raises(SystemExit) as stop,
+        reporting_errors(console, "python -m training.tagger", lambda: None),
+    ):
         raise ValueError("train.conll, line 3: [expected] a tag")
     assert stop.value.code == 2
     assert "train.conll, line 3: [expected] a tag" in capsys.readouterr().err
