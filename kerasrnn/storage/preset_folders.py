@@ -14,9 +14,12 @@ from importlib import util
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kerasrnn.storage.hub import HUB_PREFIX, HubName, fetched
+
 CONFIG_FILE = "config.toml"
 WEIGHTS_FILE = "model.weights.h5"
-HUB_PREFIX = "hf://"
+METRICS_FILE = "metrics.json"
+CARD_FILE = "README.md"
 ZOO_VARIABLE = "KERASRNN_ZOO"
 
 # Where a configuration says which parts of a layer are frozen; see `kerasrnn.layers.parts`.
@@ -33,6 +36,19 @@ _SECTIONS = {
     "training",
     "card",
 }
+
+# The keys of an entry of index.toml.
+_NEEDED = {"class", "summary"}
+_ENTRY = _NEEDED | {"licence", "languages"}
+
+# An SPDX licence expression, whose ids are not looked up; and codes of ISO 639-1, or of 639-3 where
+# that has none.
+_SPDX_ID = r"\(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?"
+_SPDX = re.compile(rf"{_SPDX_ID}(?: (?:AND|OR|WITH) {_SPDX_ID})*")
+_LANGUAGE = re.compile("[a-z]{2,3}")
+
+# What is fetched from the hub. A preset is data: nothing else is, whatever a repository holds.
+HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, "vocabulary/*.txt", METRICS_FILE)
 
 # No card is as long, and no key has as many parts. The memory that `tomllib` takes grows with the
 # square of a key's parts: a key of 200 kB would take 40 GB.
@@ -59,12 +75,28 @@ class Preset:
         task: The name of the task class.
         summary: What it does, in a sentence.
         path: The preset's folder.
+        licence: The licence of its weights, an SPDX expression; None where its zoo does not say.
+        languages: The languages that it knows, by ISO 639; none for music, say.
+
+    Example:
+
+    >>> from kerasrnn.zoo import list_presets
+    >>> pos = next(preset for preset in list_presets() if preset.name == "pos_en_ewt")
+    >>> pos.licence, pos.languages
+    ('CC-BY-SA-4.0', ('en',))
     """
 
     name: str
     task: str
     summary: str
     path: Path
+    licence: str | None = None
+    languages: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """The size on disk of its weights and vocabularies, in bytes."""
+        return preset_bytes(self.path)
 
 
 def zoo_folders() -> list[Path]:
@@ -106,27 +138,68 @@ def _shipped_folders() -> list[Path]:
     return [*folders, package / "zoo_data", package.parent / "zoo"]
 
 
-def read_index(folder: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
+def read_index(folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     """Read the `index.toml` of a zoo folder.
 
     Args:
         folder: A folder that holds an `index.toml`.
 
     Returns:
-        For each preset its `class` and `summary`.
+        For each preset its `class` and `summary`, and where they are given its `licence`, an SPDX
+        expression, and `languages`, a list of codes of ISO 639.
 
     Raises:
-        ValueError: if the file is not TOML or an entry lacks its class or its summary.
+        ValueError: if the file is not TOML, or an entry lacks its class or its summary, has
+            something else besides, or a value of another form.
     """
     path = Path(folder) / "index.toml"
     index = _read_toml(path)
     for name, entry in index.items():
-        if not isinstance(entry, dict) or set(entry) != {"class", "summary"}:
+        if not isinstance(entry, dict) or not _NEEDED <= set(entry) <= _ENTRY:
             raise ValueError(
-                f"{path}: the entry {name!r} must be a table with the keys class and summary. "
-                f"Received: {entry!r}"
+                f"{path}: the entry {name!r} must be a table with the keys class and summary, and "
+                f"may have licence and languages. Received: {reprlib.repr(entry)}"
             )
+        for key in _NEEDED:
+            if not isinstance(entry[key], str):
+                raise ValueError(
+                    f"{path}: `{key}` of {name!r} must be a text. "
+                    f"Received: {reprlib.repr(entry[key])}"
+                )
+        check_licence(entry.get("licence"), f"{path}: `licence` of {name!r}")
+        check_languages(entry.get("languages", []), f"{path}: `languages` of {name!r}")
     return index
+
+
+def check_licence(licence: Any, name: str = "`licence`") -> None:
+    """Raise a ValueError unless a licence has the form of an SPDX expression, or is None."""
+    if licence is not None and not (isinstance(licence, str) and _SPDX.fullmatch(licence)):
+        raise ValueError(
+            f"{name} must be an SPDX licence expression, such as 'Apache-2.0' or 'CC-BY-4.0'. "
+            f"Received: {reprlib.repr(licence)}"
+        )
+
+
+def check_languages(languages: Any, name: str = "`languages`") -> None:
+    """Raise a ValueError unless languages are a list or tuple of codes of ISO 639, each once."""
+    good = isinstance(languages, list | tuple) and all(
+        isinstance(code, str) and _LANGUAGE.fullmatch(code) for code in languages
+    )
+    if not good or len(set(languages)) < len(languages):
+        raise ValueError(
+            f"{name} must be a list of codes of ISO 639 in small letters, each once, such as "
+            f"['en', 'de']. Received: {reprlib.repr(languages)}"
+        )
+
+
+def preset_bytes(folder: str | os.PathLike[str]) -> int:
+    """The size on disk of a preset's weights and vocabularies, in bytes; what is missing has none.
+
+    Args:
+        folder: the preset's folder.
+    """
+    files = [Path(folder) / WEIGHTS_FILE, *(Path(folder) / "vocabulary").glob("*.txt")]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def list_presets(task: str | None = None) -> list[Preset]:
@@ -148,7 +221,14 @@ def list_presets(task: str | None = None) -> list[Preset]:
     for folder in zoo_folders():
         for name, entry in read_index(folder).items():
             if task in (None, entry["class"]):
-                preset = Preset(name, entry["class"], entry["summary"], folder / name)
+                preset = Preset(
+                    name,
+                    entry["class"],
+                    entry["summary"],
+                    folder / name,
+                    entry.get("licence"),
+                    tuple(entry.get("languages", ())),
+                )
                 presets.setdefault(name, preset)
     return [presets[name] for name in sorted(presets)]
 
@@ -157,19 +237,24 @@ def resolve_preset(preset: str | os.PathLike[str]) -> Path:
     """Find a preset's folder.
 
     Args:
-        preset: A preset's name, a folder that holds a `config.toml`, or `hf://owner/name`. A
-            folder is taken as such when it has a separator in it or exists; a name wins otherwise.
+        preset: A preset's name; a folder that holds a `config.toml`; or `hf://owner/name` for a
+            repository on the Hugging Face hub, or `hf://owner/name@revision` for its state in a
+            branch, at a tag or a commit. A folder is taken as such when it has a separator in it
+            or exists; a name wins otherwise.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: if there is no preset of that name.
-        FileNotFoundError: if the folder is missing or holds no `config.toml`.
+        ValueError: if there is no preset of that name, or it has another form.
+        FileNotFoundError: if the folder is missing or holds no `config.toml`; or if the hub has no
+            such repository or revision, or no preset in it.
+        PermissionError: if the hub wants a token, or another one.
+        ConnectionError: if the hub cannot be reached, and the cache of its client lacks the preset.
         ImportError: if a hub preset is asked for and `huggingface_hub` is not installed.
     """
     if isinstance(preset, str) and preset.startswith(HUB_PREFIX):
-        return _download(preset)
+        return _downloaded(HubName.parse(preset))
     folder = Path(preset)
     if isinstance(preset, str) and not _looks_like_a_path(preset):
         known = {entry.name: entry.path for entry in list_presets()}
@@ -180,7 +265,7 @@ def resolve_preset(preset: str | os.PathLike[str]) -> Path:
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
                 f"Unknown preset {preset!r}.{hint} Expected one of {', '.join(sorted(known))}, "
-                "a folder, or hf://owner/name."
+                "a folder, hf://owner/name, or hf://owner/name@revision."
             )
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no preset folder {folder}.")
@@ -272,6 +357,12 @@ def preset_file(folder: Path, name: Any) -> Path:
     return path
 
 
+def preset_files(folder: Path) -> list[str]:
+    """The files without which a preset cannot be loaded, by their names in its folder."""
+    names = read_config(folder)["vocabulary"].values()
+    return list(dict.fromkeys([CONFIG_FILE, WEIGHTS_FILE, *map(str, names)]))
+
+
 def preset_target(folder: str | os.PathLike[str], classes: Collection[str]) -> Path:
     """The folder in which a preset is to be written, if nothing is lost by it.
 
@@ -324,7 +415,7 @@ def keep_other_files(old: Path, new: Path) -> None:
         old: the folder of a preset. It stays as it is.
         new: the folder that is to take its place. Files that it has are its own.
     """
-    own = {CONFIG_FILE, WEIGHTS_FILE, *map(str, read_config(old)["vocabulary"].values())}
+    own = set(preset_files(old))
     for place, folders, files in os.walk(old):
         here = Path(place)
         links = [name for name in folders if (here / name).is_symlink()]
@@ -370,20 +461,12 @@ def _looks_like_a_path(preset: str) -> bool:
     return os.sep in preset or preset in (".", "..") or bool(os.altsep and os.altsep in preset)
 
 
-def _download(preset: str) -> Path:
-    repository = preset.removeprefix(HUB_PREFIX).strip("/")
-    if repository.count("/") != 1:
-        raise ValueError(f"`preset` must have the form hf://owner/name. Received: {preset!r}")
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ImportError(
-            f"{preset!r} lies on the Hugging Face hub, which needs the package huggingface_hub: "
-            "pip install huggingface_hub"
-        ) from error
-    # A preset is data: nothing else is fetched, whatever else the repository holds.
-    folder = snapshot_download(
-        repository,
-        allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, "vocabulary/*.txt", "metrics.json"],
-    )
-    return resolve_preset(Path(folder))
+def _downloaded(name: HubName) -> Path:
+    """The folder in the cache of the hub's client that holds a preset, fetched where needed."""
+    folder = fetched(name, HUB_FILES)
+    if not (folder / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"{name} holds no preset: it has no {CONFIG_FILE}.")
+    for file in preset_files(folder):
+        if not os.path.lexists(folder / file):
+            raise FileNotFoundError(f"{name} holds no whole preset: it has no {file}.")
+    return folder

@@ -701,8 +701,8 @@ class Task(Configured, keras.Model):
         for.
 
         Args:
-            preset: A name from `list_presets()`, a folder, or `hf://owner/name` for a repository on
-                the Hugging Face hub.
+            preset: A name from `list_presets()`; a folder; or `hf://owner/name` for a repository on
+                the Hugging Face hub, `hf://owner/name@revision` for a branch, tag or commit of it.
             **overrides: Constructor arguments that replace those of the preset, such as
                 `dropout=0.1` before further training, or `dtype="mixed_bfloat16"`. Other `tags` or
                 `labels` start a new head on the preset's body, as `new_head` does, with what else
@@ -720,7 +720,10 @@ class Task(Configured, keras.Model):
                 another type, a link, or weights that are not those of its model, or not finite; if
                 it belongs to another class than the one that is asked for; or if an override gives
                 its weights another meaning.
-            FileNotFoundError: if a folder is missing or incomplete.
+            FileNotFoundError: if a folder is missing or incomplete, or the hub has no such
+                repository or revision.
+            PermissionError: if the hub wants a token, or another one.
+            ConnectionError: if the hub cannot be reached, and what was fetched earlier is not it.
 
         Example:
 

@@ -13,7 +13,14 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrnn.zoo import SequenceTagger, Task, TextClassifier, list_presets, resolve_preset
+from kerasrnn.zoo import (
+    Preset,
+    SequenceTagger,
+    Task,
+    TextClassifier,
+    list_presets,
+    resolve_preset,
+)
 from kerasrnn.zoo.presets import zoo_folders
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -324,30 +331,6 @@ def test_an_unknown_name_suggests_the_nearest():
         SequenceTagger.from_preset("ner_en_startr")
 
 
-def test_the_hub_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match=r"pip install huggingface_hub"):
-        SequenceTagger.from_preset("hf://owner/name")
-    with pytest.raises(ValueError, match=r"hf://owner/name"):
-        SequenceTagger.from_preset("hf://name")
-
-
-def test_the_hub_gives_a_folder(monkeypatch, saved):
-    import types
-
-    asked = {}
-
-    def snapshot_download(repository, allow_patterns):
-        asked.update(repository=repository, patterns=allow_patterns)
-        return str(saved)
-
-    module = types.SimpleNamespace(snapshot_download=snapshot_download)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
-    assert SequenceTagger.from_preset("hf://owner/name").settings["cell"] == "gru"
-    assert asked["repository"] == "owner/name"
-    assert not any(pattern.endswith((".py", ".pkl", "*")) for pattern in asked["patterns"])
-
-
 # === Found ===
 
 
@@ -381,6 +364,44 @@ def test_a_broken_index_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASRNN_ZOO", str(tmp_path))
     with pytest.raises(ValueError, match=r"index.toml: the entry 'some_preset' must be a table"):
         list_presets()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", ""),
+        ('licence = "MIT OR (Apache-2.0 WITH LLVM-exception)"\nlanguages = []', ""),
+        ('licence = "LicenseRef-own"\nlanguages = ["en", "fil"]', ""),
+        ('licence = "free for all"', "`licence` of 'mine' must be an SPDX licence expression"),
+        ('licence = ""', "`licence` of 'mine' must be an SPDX licence expression"),
+        ("licence = 2", "`licence` of 'mine' must be an SPDX licence expression"),
+        ('languages = "en"', "`languages` of 'mine' must be a list of codes of ISO 639"),
+        ('languages = ["English"]', "`languages` of 'mine' must be a list of codes of ISO 639"),
+        ('languages = ["en", "en"]', "`languages` of 'mine' must be a list of codes of ISO 639"),
+        ("languages = [1]", "`languages` of 'mine' must be a list of codes of ISO 639"),
+        ('license = "MIT"', "must be a table with the keys class and summary, and may have"),
+    ],
+)
+def test_what_an_index_says_of_licences_and_languages(monkeypatch, tmp_path, line, said):
+    entry = f'[mine]\nclass = "SequenceTagger"\nsummary = "Mine."\n{line}\n'
+    (tmp_path / "index.toml").write_text(entry)
+    monkeypatch.setenv("KERASRNN_ZOO", str(tmp_path))
+    if said:
+        with pytest.raises(ValueError, match=rf"index\.toml: .*{re.escape(said)}"):
+            list_presets()
+        return
+    mine = next(preset for preset in list_presets() if preset.name == "mine")
+    given = tomllib.loads(line)
+    assert mine.licence == given.get("licence")
+    assert mine.languages == tuple(given.get("languages", ()))
+    assert mine.bytes == 0
+
+
+def test_the_size_of_a_preset_is_that_of_its_weights_and_terms(saved):
+    own = ["model.weights.h5", *(f"vocabulary/{n}" for n in os.listdir(saved / "vocabulary"))]
+    (saved / "README.md").write_text("card")
+    size = sum((saved / name).stat().st_size for name in own)
+    assert Preset("mine", "SequenceTagger", "Mine.", saved).bytes == size
 
 
 def test_a_folder_beside_the_user_does_not_hide_a_preset(monkeypatch, tmp_path):
