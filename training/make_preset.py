@@ -2,8 +2,9 @@
 
 `python -m training.make_preset NAME --runs DIR [DIR ...] --card FILE` takes the weights of the
 first run, the figures of all of them, and a TOML file with `summary`, `data`, `licence`, `limits`,
-`example`, `command` and, where something is to be run before it, `preparation`. Without `--card`,
-the preset of that name keeps its texts.
+`example`, `command`, and perhaps `preparation`, what is to be run before it; `spdx`, the licence of
+the weights as an SPDX expression; and `languages`, a list of codes of ISO 639. Without `--card`,
+the preset of that name keeps its texts, and without the last two what the index has.
 
 `python -m training.make_preset NAME --add --runs DIR [DIR ...]` adds the figures of further seeds
 to a preset that is there already, whose weights stay; without `--runs`, it is only measured anew.
@@ -30,6 +31,7 @@ import tensorflow as tf
 import tomlkit
 
 from kerasrnn.storage.atomic import replacing_file
+from kerasrnn.storage.preset_folders import check_languages, check_licence
 from kerasrnn.storage.small_weights import WEIGHTS_DTYPES
 from kerasrnn.zoo.presets import read_config, read_index
 from kerasrnn.zoo.task import Task
@@ -51,7 +53,8 @@ SCRIPTS = {
 }
 
 _CARD = ("summary", "data", "licence", "limits", "example", "command")
-_OPTIONAL = ("preparation",)
+_OPTIONAL = ("preparation", "spdx", "languages")
+_OF_INDEX = ("summary", "spdx", "languages")  # they stand in the index, not in the preset
 _PARTS = ("train", "validation", "test")
 _SERVING_SECONDS = 3.0
 
@@ -73,7 +76,7 @@ def script_of(task: str) -> Script:
 def make_preset(
     name: str,
     runs: Sequence[Path],
-    card: Mapping[str, str],
+    card: Mapping[str, Any],
     zoo: Path,
     *,
     weights_dtype: str = "float16",
@@ -101,7 +104,7 @@ def make_preset(
     measuring = _prepared(type(model).__name__, settings)
     extra = {"training": settings, "card": texts}
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra=extra)
-    enter_into_index(zoo, name, model, card["summary"])
+    enter_into_index(zoo, name, model, card)
     _write_metrics(zoo / name, [_figures(run) for run in runs], *measuring)
     zoo_readme.main(["--zoo", str(zoo)])
     return zoo / name
@@ -167,37 +170,49 @@ def _write_metrics(
     save_metrics(folder, metrics)
 
 
-def card_texts(card: Mapping[str, str]) -> dict[str, str]:
+def card_texts(card: Mapping[str, Any]) -> dict[str, str]:
     """The texts of a card as a preset keeps them.
 
     Args:
         card: its texts.
 
     Returns:
-        Those without the summary, which stands in the index.
+        Those that do not stand in the index.
 
     Raises:
-        ValueError: if one is missing, or has no place in a card.
+        ValueError: if one is missing, or has no place in a card; or if `spdx` or `languages` have
+            another form.
     """
     if set(card) - set(_OPTIONAL) != set(_CARD):
         raise ValueError(
             f"A card must have {', '.join(_CARD)}, and may have {', '.join(_OPTIONAL)}. "
             f"Received: {', '.join(card)}"
         )
-    return {key: card[key] for key in (*_CARD, *_OPTIONAL) if key in card and key != "summary"}
+    check_licence(card.get("spdx"), "`spdx` of a card")
+    check_languages(card.get("languages", []), "`languages` of a card")
+    kept = [key for key in (*_CARD, *_OPTIONAL) if key not in _OF_INDEX]
+    return {key: card[key] for key in kept if key in card}
 
 
-def enter_into_index(zoo: Path, name: str, model: Task, summary: str) -> None:
+def enter_into_index(zoo: Path, name: str, model: Task, card: Mapping[str, Any]) -> None:
     """Enter a preset into the `index.toml` of a zoo.
 
     Args:
         zoo: the folder with the index, which may be new.
         name: the preset's name.
         model: its model.
-        summary: what it does, in a sentence.
+        card: its `summary`, `spdx` and `languages`; the last two stay as they are in the index
+            where they are not given.
     """
     index = read_index(zoo) if (zoo / "index.toml").exists() else {}
-    index[name] = {"class": type(model).__name__, "summary": summary}
+    given = {"licence": card.get("spdx"), "languages": card.get("languages")}
+    known = {key: index.get(name, {}).get(key) for key in given}
+    index[name] = {
+        "class": type(model).__name__,
+        "summary": card["summary"],
+        **{key: value for key, value in known.items() if value is not None},
+        **{key: value for key, value in given.items() if value is not None},
+    }
     with replacing_file(zoo / "index.toml") as temporary:
         temporary.write_text(tomlkit.dumps(dict(sorted(index.items()))), "utf-8")
 

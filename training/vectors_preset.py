@@ -65,7 +65,7 @@ def measure(matrix: EmbeddingMatrix) -> dict[str, Any]:
 def make(
     name: str,
     source: str,
-    card: Mapping[str, str],
+    card: Mapping[str, Any],
     zoo: Path,
     *,
     limit: int | None = None,
@@ -92,7 +92,7 @@ def make(
     original = measure(matrix)
     model = WordVectors.from_matrix(matrix, context=False)
     model.save_to_preset(zoo / name, weights_dtype=weights_dtype, extra={"card": texts})
-    enter_into_index(zoo, name, model, card["summary"])
+    enter_into_index(zoo, name, model, card)
     shipped = WordVectors.from_preset(zoo / name)
     requests = SCRIPT.requests(shipped, WordData(None, None, None, source, hold_out=False))
     metrics = {

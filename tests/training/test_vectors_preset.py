@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrnn.embeddings import EmbeddingMatrix
+from kerasrnn.storage.preset_folders import read_index
 from kerasrnn.zoo import WordVectors
 from training import vectors_preset, zoo_readme
 
@@ -17,6 +18,8 @@ CARD = {
     "limits": "All of them.",
     "example": "WordVectors.from_preset('some')",
     "command": "python -m training.vectors_preset some",
+    "spdx": "PDDL-1.0",
+    "languages": ["en", "de"],
 }
 
 
@@ -59,11 +62,19 @@ def test_it_has_the_first_words_and_says_what_they_are_worth(given, tmp_path, ca
     vectors_preset.main(["some", *flags])
     config = tomllib.loads((zoo / "some" / "config.toml").read_text())
     assert config["card"]["limits"] == CARD["limits"]
+    assert not {"summary", "spdx", "languages"} & set(config["card"])
+    entry = {"class": "WordVectors", "summary": "Some words."}
+    entry |= {"licence": "PDDL-1.0", "languages": ["en", "de"]}
+    assert read_index(zoo) == {"some": entry}
+    assert (zoo / "some" / "README.md").read_text().startswith("---\nlicense: pddl\n")
 
 
 def test_what_is_missing_is_named(given, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="A card must have summary"):
         vectors_preset.make("some", "vectors.txt", {"summary": "x"}, tmp_path / "zoo")
+    for key, wrong in (("spdx", "free for all"), ("languages", "English")):
+        with pytest.raises(ValueError, match=f"`{key}` of a card must be"):
+            vectors_preset.make("some", "vectors.txt", {**CARD, key: wrong}, tmp_path / "zoo")
     monkeypatch.delenv("KERASRNN_DATA")
     source = str(tmp_path / "data" / "vectors.txt")
     with pytest.raises(ValueError, match=r"questions-words\.txt"):
