@@ -7,7 +7,7 @@ from kerasrnn.zoo.encoder_decoder import Alignment, Candidate, EncoderDecoder
 from kerasrnn.zoo.language_model import LanguageModel, NextToken, TextScore
 from kerasrnn.zoo.memory_model import MemoryModel
 from kerasrnn.zoo.music_model import MusicModel
-from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset
+from kerasrnn.zoo.presets import Preset, list_presets, resolve_preset, upload_preset
 from kerasrnn.zoo.sequence_tagger import SequenceTagger, TaggedToken
 from kerasrnn.zoo.task import Task
 from kerasrnn.zoo.text_classifier import Classification, TextClassifier, WeighedToken
@@ -35,4 +35,5 @@ __all__ = [
     "display",
     "list_presets",
     "resolve_preset",
+    "upload_preset",
 ]

@@ -8,6 +8,7 @@ from kerasrnn.storage.preset_folders import (
     resolve_preset,
     zoo_folders,
 )
+from kerasrnn.storage.uploads import upload_preset
 
 __all__ = [
     "Preset",
@@ -15,5 +16,6 @@ __all__ = [
     "read_config",
     "read_index",
     "resolve_preset",
+    "upload_preset",
     "zoo_folders",
 ]
