@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import json
 import re
 import subprocess
 import sys
@@ -164,6 +165,52 @@ def test_requirements_for_tensorflow_cpu_are_the_same_but_for_tensorflow():
     assert expected != declared
     text = (ROOT / "requirements-cpu.txt").read_text(encoding="utf-8")
     assert lines(text) == expected
+
+
+def test_the_licence_of_the_wheel_is_that_of_all_it_carries():
+    index = tomllib.loads((ROOT / "zoo" / "index.toml").read_text(encoding="utf-8"))
+    metadata = setup()["metadata"]
+    expression = set(metadata["license_expression"].split(" AND "))
+    assert expression == {"Apache-2.0", *(entry["licence"] for entry in index.values())}
+    assert set(lines(metadata["license_files"])) == {"LICENSE", "NOTICE"}
+    # Each preset stands in NOTICE, below its licence.
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    heads = {
+        "Apache-2.0": "Weights under the Apache License, Version 2.0",
+        "CC-BY-4.0": "Weights under the Creative Commons Attribution 4.0",
+        "CC-BY-SA-4.0": "Weights under the Creative Commons Attribution-ShareAlike 4.0",
+        "PDDL-1.0": "Weights under the Open Data Commons Public Domain",
+    }
+    sections = re.split("(?=^Weights under )", notice, flags=re.M)
+    for name, entry in index.items():
+        (section,) = [text for text in sections if re.search(rf"^  {name} ", text, re.M)]
+        assert section.startswith(heads[entry["licence"]]), name
+
+
+def test_the_citation_is_of_this_version():
+    from kerasrnn import __version__
+
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall("^version: (.*)$", text, re.M) == [__version__]
+
+
+def test_packages_of_frozen_data_are_pinned():
+    """A preset's rows are those of one version of the package that it was made with."""
+    from kerasrnn.embeddings import VECTOR_PACKAGES
+
+    for package in VECTOR_PACKAGES.values():
+        if package.extra:
+            declared = lines(setup()["options.extras_require"][package.extra])
+            (pinned,) = [line for line in declared if name_of(line) == package.distribution]
+            assert re.fullmatch(r"[\w-]+==[\d.]+", pinned)
+
+
+def test_the_workflow_runs_the_checks_on_the_versions_that_are_declared():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "- run: bash .ci/run\n" in text
+    versions = re.findall(r"Python :: (3\.\d+)$", setup()["metadata"]["classifiers"], re.M)
+    assert f"python: {json.dumps(versions)}" in text
+    assert versions[0] == setup()["options"]["python_requires"].removeprefix(">=")
 
 
 def test_the_line_length_and_python_version_agree():
