@@ -468,5 +468,7 @@ def _downloaded(name: HubName) -> Path:
         raise FileNotFoundError(f"{name} holds no preset: it has no {CONFIG_FILE}.")
     for file in preset_files(folder):
         if not os.path.lexists(folder / file):
-            raise FileNotFoundError(f"{name} holds no whole preset: it has no {file}.")
+            raise FileNotFoundError(
+                f"{name} holds no whole preset, or was not fetched whole: it has no {file}."
+            )
     return folder
