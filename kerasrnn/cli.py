@@ -501,7 +501,9 @@ def _describe_presets(parser: argparse.ArgumentParser) -> None:
 
 
 def _presets(options: argparse.Namespace) -> int:
-    headline, presets = _training("zoo_readme").headline, list_presets()
+    from kerasrnn.storage.cards import headline, without_head
+
+    presets = list_presets()
     if options.preset is not None:
         folder = resolve_preset(options.preset)
         presets = [preset for preset in presets if preset.path == folder]
@@ -523,7 +525,7 @@ def _presets(options: argparse.Namespace) -> int:
         return 0
     card = presets[0].path / "README.md" if options.preset else None
     if card is not None and card.is_file():
-        print(card.read_text(encoding="utf-8"), end="")
+        print(without_head(card.read_text(encoding="utf-8")), end="")
         return 0
     from rich.table import Table
 
