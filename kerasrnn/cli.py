@@ -509,7 +509,7 @@ def _presets(options: argparse.Namespace) -> int:
         presets = [preset for preset in presets if preset.path == folder]
         if not presets:
             raise UsageError(f"{options.preset} has no entry in an index of presets.")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": preset.name,
             "class": preset.task,
