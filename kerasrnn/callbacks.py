@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+__all__ = ["WeightAverages"]
+
 
 class WeightAverages(keras.callbacks.Callback):
     """Keeps running means of the weights, which err less than the weights a step has just left.

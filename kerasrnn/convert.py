@@ -14,6 +14,8 @@ from kerasrnn.layers import GRU, LSTM, Bidirectional, DeepRNN, SimpleRNN, Simpli
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["from_keras", "from_torch", "to_keras", "to_torch"]
+
 _KERAS = {
     SimpleRNN: keras.layers.SimpleRNN,
     GRU: keras.layers.GRU,

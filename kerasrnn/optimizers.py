@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+__all__ = ["LazyAdam"]
+
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
 class LazyAdam(keras.optimizers.Adam):

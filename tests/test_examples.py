@@ -1,6 +1,6 @@
 """The examples in the docstrings of all modules run as they stand.
 
-Those in fenced blocks, in `kerasrnn.serving`, have a test beside that package.
+Those in code blocks, in `kerasrnn.serving`, have a test beside that package.
 """
 
 import contextlib

@@ -191,7 +191,7 @@ class JacobianProducts:
         activation: the name of g.
         log_norms: log ‖∂a<T>/∂a<T-k>‖₂ in nats, `(values, steps)`, for k = 1, 2, …
         log_bounds: k log σ of the largest singular value σ, of the same shape: no product of k
-            factors is larger where |g'| is at most 1, as of tanh and of a linear recurrence.
+            factors is larger where g' is between −1 and 1, as of tanh and of a linear recurrence.
     """
 
     singular_values: np.ndarray
@@ -264,11 +264,11 @@ def products_of_jacobians(
 
     .. math::
 
-        rac{∂a^{<T>}}{∂a^{<T-k>}} = \prod_{t=T-k+1}^{T} \mathrm{diag}(g'(z^{<t>})) \, W_{aa}
+        \frac{∂a^{<T>}}{∂a^{<T-k>}} = \prod_{t=T-k+1}^{T} \mathrm{diag}(g'(z^{<t>})) \, W_{aa}
 
-    With |g'| at most 1, as that of tanh, sech², the norm of the product is at most σ to the power
-    of k: with a largest singular value σ of W_aa below 1 the gradient vanishes. Above 1 it may
-    explode (Bengio et al. 1994; Pascanu et al. 2013); with tanh the factors sech² work against
+    With g' between −1 and 1, as that of tanh, sech², the norm of the product is at most σ to the
+    power of k: with a largest singular value σ of W_aa below 1 the gradient vanishes. Above 1 it
+    may explode (Bengio et al. 1994; Pascanu et al. 2013); with tanh the factors sech² work against
     that as the states grow. With `activation="linear"` and an orthogonal kind the norm is exactly
     σ to the power of k.
 

@@ -39,8 +39,8 @@ def unfold_in_segments(
     sublinear memory cost").
 
     Args:
-        cell, inputs, initial_states, mask, reverse, return_sequences, zero_output_for_mask,
-            unroll: see `unfold`; `unroll` applies to the steps of a segment.
+        cell, inputs, initial_states: see `unfold`, and so for the others.
+        unroll: applies to the steps of a segment.
         segment_length: time steps of a segment, or "sqrt" for the square root of their number.
 
     Returns:

@@ -32,18 +32,18 @@ def serving_command(path: str | os.PathLike[str], name: str) -> str:
 
     Example:
 
-    ```python
-    import tensorflow as tf
-    from kerasrnn.serving import serving_command
+    .. code-block:: python
 
-    module = tf.Module()
-    module.shout = tf.function(
-        lambda text: {"loud": tf.strings.upper(text)},
-        input_signature=[tf.TensorSpec((None,), tf.string, name="text")],
-    )
-    tf.saved_model.save(module, "serving/shout/1", signatures=module.shout)
-    print(serving_command("serving/shout", "shout"))
-    ```
+        import tensorflow as tf
+        from kerasrnn.serving import serving_command
+
+        module = tf.Module()
+        module.shout = tf.function(
+            lambda text: {"loud": tf.strings.upper(text)},
+            input_signature=[tf.TensorSpec((None,), tf.string, name="text")],
+        )
+        tf.saved_model.save(module, "serving/shout/1", signatures=module.shout)
+        print(serving_command("serving/shout", "shout"))
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         raise ValueError(f"`name` takes letters, digits and `_.-` only. Received: {name!r}.")

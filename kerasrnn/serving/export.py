@@ -61,14 +61,14 @@ class Signature:
 
     Example:
 
-    ```python
-    import keras
-    import tensorflow as tf
-    from kerasrnn.serving import Signature
+    .. code-block:: python
 
-    model = keras.Sequential([keras.layers.Dense(2)])
-    Signature(lambda x: {"scores": model(x)}, {"x": tf.TensorSpec((None, 3), tf.float32)})
-    ```
+        import keras
+        import tensorflow as tf
+        from kerasrnn.serving import Signature
+
+        model = keras.Sequential([keras.layers.Dense(2)])
+        Signature(lambda x: {"scores": model(x)}, {"x": tf.TensorSpec((None, 3), tf.float32)})
     """
 
     function: Callable[..., Mapping[str, Any]]
@@ -190,26 +190,26 @@ def export_signatures(
 
     Example:
 
-    ```python
-    import keras
-    import tensorflow as tf
-    from kerasrnn.serving import Signature, export_signatures
+    .. code-block:: python
 
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    signature = Signature(
-        lambda x: {"scores": model(x, training=False)},
-        {"x": tf.TensorSpec((None, 3), tf.float32)},
-    )
-    print(
-        export_signatures(
-            model,
-            {"serving_default": signature},
-            "serving/dense",
-            version=None,
-            samples={"serving_default": {"x": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]}},
+        import keras
+        import tensorflow as tf
+        from kerasrnn.serving import Signature, export_signatures
+
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        signature = Signature(
+            lambda x: {"scores": model(x, training=False)},
+            {"x": tf.TensorSpec((None, 3), tf.float32)},
         )
-    )
-    ```
+        print(
+            export_signatures(
+                model,
+                {"serving_default": signature},
+                "serving/dense",
+                version=None,
+                samples={"serving_default": {"x": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]}},
+            )
+        )
     """
     begin = time.perf_counter()
     _check_arguments(signatures, samples)

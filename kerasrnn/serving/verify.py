@@ -87,19 +87,19 @@ def verify_savedmodel(
 
     Example:
 
-    ```python
-    import tensorflow as tf
-    from kerasrnn.serving import Case, verify_savedmodel
+    .. code-block:: python
 
-    module = tf.Module()
-    module.shout = tf.function(
-        lambda text: {"loud": tf.strings.upper(text)},
-        input_signature=[tf.TensorSpec((None,), tf.string, name="text")],
-    )
-    tf.saved_model.save(module, "serving/shout/1", signatures=module.shout)
-    case = Case("serving_default", {"text": ["In Oslo."]}, {"loud": ["IN OSLO."]})
-    print(verify_savedmodel("serving/shout/1", [case]).outputs)
-    ```
+        import tensorflow as tf
+        from kerasrnn.serving import Case, verify_savedmodel
+
+        module = tf.Module()
+        module.shout = tf.function(
+            lambda text: {"loud": tf.strings.upper(text)},
+            input_signature=[tf.TensorSpec((None,), tf.string, name="text")],
+        )
+        tf.saved_model.save(module, "serving/shout/1", signatures=module.shout)
+        case = Case("serving_default", {"text": ["In Oslo."]}, {"loud": ["IN OSLO."]})
+        print(verify_savedmodel("serving/shout/1", [case]).outputs)
     """
     folder = Path(path).resolve()
     signatures = c_api.signature_defs(c_api.meta_graph(folder))

@@ -47,12 +47,12 @@ def prediction_log(inputs: Mapping[str, Any], signature: str, name: str) -> byte
 
     Example:
 
-    ```python
-    import numpy as np
-    from kerasrnn.serving.warmup import prediction_log
+    .. code-block:: python
 
-    prediction_log({"x": np.zeros((1, 3), "float32")}, "serving_default", "tagger")
-    ```
+        import numpy as np
+        from kerasrnn.serving.warmup import prediction_log
+
+        prediction_log({"x": np.zeros((1, 3), "float32")}, "serving_default", "tagger")
     """
     model_spec = _field(1, name.encode()) + _field(3, signature.encode())
     request = _field(1, model_spec)

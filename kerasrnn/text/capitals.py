@@ -18,13 +18,15 @@ _NO_CAPITAL = r"[^\p{Lu}\p{Lt}]"
 class Capitals(TextLayer):
     """Tells how each word is capitalised.
 
-    | Id | Form | Such as |
-    |---|---|---|
-    | 0 | `padding` | the empty string |
-    | 1 | `lower`: no capital letter | `paris`, `1997`, `-` |
-    | 2 | `initial`: the first letter only | `Paris`, `I`, `'Tis` |
-    | 3 | `upper`: two or more capitals and no small letter | `NASA`, `B-52S`, `U.S.` |
-    | 4 | `mixed`: any other | `iPhone`, `McDonald` |
+    ==  ==================================================  ==========================
+    Id  Form                                                Such as
+    ==  ==================================================  ==========================
+    0   `padding`                                           the empty string
+    1   `lower`: no capital letter                          `paris`, `1997`, `-`
+    2   `initial`: the first letter only                    `Paris`, `I`, `'Tis`
+    3   `upper`: two or more capitals and no small letter   `NASA`, `B-52S`, `U.S.`
+    4   `mixed`: any other                                  `iPhone`, `McDonald`
+    ==  ==================================================  ==========================
 
     A vocabulary of small letters leaves this out; it is the feature that Collobert et al. (2011),
     "Natural Language Processing (Almost) from Scratch", section 4.1.2, gave to their networks.

@@ -26,12 +26,15 @@ class TagInventory(TextLayer):
     code order, or all are in code order under the scheme `none`. There is no id for padding:
     which steps are padded is the mask's to say.
 
-    | Scheme | Tags | Legal |
-    |---|---|---|
-    | `BIO` | `O`, `B-X`, `I-X` | `I-X` only after `B-X` or `I-X` |
-    | `BIOES` | `O`, `B-X`, `I-X`, `E-X`, `S-X` | `B-X` (`I-X`)* `E-X`, or `S-X` for one token |
-    | `IO` | `O`, `I-X` | everything |
-    | `none` | any, such as parts of speech | everything |
+    =======  ===================================  ============================================
+    Scheme   Tags                                 Legal
+    =======  ===================================  ============================================
+    `BIO`    `O`, `B-X`, `I-X`                    `I-X` only after `B-X` or `I-X`
+    `BIOES`  `O`, `B-X`, `I-X`, `E-X`, `S-X`      `B-X`, any number of `I-X`, and `E-X`; or
+                                                  `S-X` for one token
+    `IO`     `O`, `I-X`                           everything
+    `none`   any, such as parts of speech         everything
+    =======  ===================================  ============================================
 
     Args:
         tags: distinct tags in any order; `from_tags` takes the tags of a data set.

@@ -8,11 +8,12 @@ import pytest
 from kerasrnn import serving
 from kerasrnn.serving import warmup
 
+BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n?|\n)+)", re.M)
 EXAMPLES = {
     f"{name}-{number}": inspect.cleandoc(code)
     for name, item in {**vars(serving), **vars(warmup)}.items()
     if getattr(item, "__module__", "").startswith("kerasrnn.serving")
-    for number, code in enumerate(re.findall(r"```python\n(.*?)```", item.__doc__ or "", re.S))
+    for number, code in enumerate(BLOCK.findall(inspect.getdoc(item) or ""))
 }
 
 
