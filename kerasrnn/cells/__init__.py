@@ -7,6 +7,7 @@ from kerasrnn.cells.lstm import LSTMCell
 from kerasrnn.cells.simple_rnn import SimpleRNNCell
 from kerasrnn.cells.simplified_gru import SimplifiedGRUCell
 
+#: The cells by their names.
 CELLS: dict[str, type[Cell]] = {
     "simple": SimpleRNNCell,
     "simplified_gru": SimplifiedGRUCell,

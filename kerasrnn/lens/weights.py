@@ -267,8 +267,8 @@ def weights_by_gate(
         loss: a loss of Keras, its name or a function of targets and outputs; None for that with
             which the model is compiled, and for that of a task.
         low, high: below and above which a gate counts as shut and as open.
-        dead: up to which |a| counts as 0, and up to which share of the greatest of a layer a
-            gradient does.
+        dead: up to which the absolute value of a counts as 0, and up to which share of the greatest
+            of a layer a gradient does.
         batch_size: how many examples are read at once.
 
     Returns:
