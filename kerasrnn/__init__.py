@@ -16,6 +16,7 @@ _MODULES = (
     "callbacks",
     "cells",
     "cli",
+    "command_line",
     "convert",
     "data",
     "display",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import errno
 import importlib
+import io
 import itertools
 import json
 import os
@@ -18,21 +18,23 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from kerasrnn._version import __version__
+from kerasrnn.command_line import Parser, expected
 from kerasrnn.storage.preset_folders import (
-    CONFIG_FILE,
     HUB_PREFIX,
     list_presets,
     read_config,
+    resolve_model,
     resolve_preset,
 )
 
-# TensorFlow reads it when it is imported: no messages about the machine, only warnings and errors.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow reads it when it is imported. What it logs are messages about the machine; its errors
+# come as exceptions, too.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 _SHELLS = ("bash", "zsh", "tcsh")
@@ -51,20 +53,6 @@ class UsageError(Exception):
     """A command that makes no sense. It is printed in a line, with exit status 2."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in a line, with what may have been meant."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
-        )
-
-    def error(self, message: str) -> NoReturn:
-        message = message.removeprefix("argument ")
-        print(f"{self.prog}: {message}. See {self.prog} --help.", file=sys.stderr)
-        raise SystemExit(_USAGE)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -75,8 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; or 2 for what makes no sense, 1 for what went wrong, 130 after an interrupt.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks
     try:
-        return _run(given)
+        status = _run(given)
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         return _complain(error, _USAGE)
     except KeyboardInterrupt:
@@ -94,8 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: object, status: int) -> int:
-    # Python writes a plain KeyError as the key in quotes.
-    text = error.args[0] if type(error) is KeyError and error.args else error
+    text = error
+    if type(error) is KeyError and error.args:  # Python writes it as the key in quotes
+        text = error.args[0]
+    elif isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{error.filename}: "
+        text = f"{place}{error.strerror}."
     with contextlib.suppress(OSError):
         print(f"kerasrnn: {' '.join(str(text).split())}", file=sys.stderr)
     return status
@@ -108,21 +104,15 @@ def _run(given: list[str]) -> int:
         return _USAGE
     commands = _commands()
     if not given[0].startswith("-") and given[0] not in commands:
-        raise UsageError(f"Unknown command {given[0]!r}.{_choices(given[0], commands)}")
+        raise UsageError(f"Unknown command {given[0]!r}.{expected(given[0], commands)}")
     # What follows is read by the scripts and by the lens themselves, their help too.
     if given[0] == "train":
         return _train(given[1:])
     if given[0] == "lens":
-        from kerasrnn.lens.__main__ import main as lens
-
-        return lens(given[1:], prog="kerasrnn lens")
+        return _lens(given[1:])
     if given[0] == "evaluate" and len(given) > 1 and not given[1].startswith("-"):
         return _evaluate(given[1], given[2:])
-    options, others = parser.parse_known_args(given)
-    if others:
-        raise UsageError(
-            f"Unknown flag {others[0]!r}.{_choices(others[0], _flags(parser, options))}"
-        )
+    options = parser.parse_args(given)
     if options.completion:
         return _complete(options.completion)
     return options.run(options)
@@ -161,13 +151,6 @@ def _commands() -> dict[str, tuple[str, Callable[[argparse.ArgumentParser], None
     }
 
 
-def _flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[str]:
-    """The flags of the command that was given."""
-    for action in parser._subparsers._group_actions if parser._subparsers else ():
-        parser = action.choices.get(options.command, parser)  # type: ignore[union-attr]
-    return [name for name in parser._option_string_actions if name.startswith("--")]
-
-
 def _complete(shell: str) -> int:
     flags_of = _training("flag_table")
     try:
@@ -189,13 +172,6 @@ def _complete(shell: str) -> int:
             models.add_parser(script, parents=[flags], add_help=False, help=flags.description)
     print(shtab.complete(parser, shell=shell))
     return 0
-
-
-def _choices(name: str, choices: Iterable[str]) -> str:
-    choices = list(choices)
-    close = difflib.get_close_matches(name, choices, n=1)
-    meant = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{meant} Expected one of {', '.join(choices)}."
 
 
 # === train ===
@@ -220,7 +196,7 @@ def _train(given: list[str]) -> int:
     name, *flags = given
     known = _training("flag_table")
     if name not in known.SCRIPTS:
-        raise UsageError(f"Unknown model {name!r} to train.{_choices(name, known.SCRIPTS)}")
+        raise UsageError(f"Unknown model {name!r} to train.{expected(name, known.SCRIPTS)}")
     command = f"kerasrnn train {name}"
     if {"-h", "--help"} & set(flags):
         known.help_parser(name, command).print_help()
@@ -280,9 +256,11 @@ def _starting_quietly() -> Iterator[None]:
 
 
 def _describe_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "kerasrnn evaluate PRESET|RUN --data FILE [flags] [--json]"
+    parser.usage = "kerasrnn evaluate PRESET|RUN [--data FILE] [flags] [--json]"
     parser.add_argument("preset", metavar="PRESET|RUN", help=_PRESET_HELP)
-    parser.add_argument("--data", metavar="FILE", required=True, help="what to measure it on")
+    parser.add_argument(
+        "--data", metavar="FILE", help="what to measure it on; by default what comes with kerasrnn"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.epilog = (
         "Further flags are those of kerasrnn train of its model.\n\n"
@@ -297,7 +275,7 @@ def _evaluate(name: str, flags: list[str]) -> int:
         _describe_evaluate(parser)
         parser.print_help()
         return 0
-    folder = _model_folder(name)
+    folder = _folder_of(name)
     script = _script_of(read_config(folder)["class"])
     as_json = "--json" in flags
     flags = [flag for flag in flags if flag != "--json"]
@@ -317,15 +295,25 @@ def _script_of(class_name: str) -> Any:
     raise UsageError(f"No command trains or measures a {class_name}.")
 
 
+def _folder_of(model: str) -> Path:
+    if not model.strip():
+        raise UsageError("The name of a preset or of a run's folder must not be empty.")
+    return resolve_model(model)
+
+
 # === predict ===
 
 _PRESET_HELP = "a preset's name, a folder, a run's folder, or hf://owner/name@revision"
+_TEXT_HELP = (
+    "what to read; for word vectors a word; for music chords, such as 'C4 E4 G4 | D4 F4 A4', or a "
+    "MIDI file"
+)
 
 
 def _describe_predict(parser: argparse.ArgumentParser) -> None:
     parser.usage = "kerasrnn predict PRESET|RUN [TEXT …] [--file FILE] [--json]"
     parser.add_argument("preset", metavar="PRESET|RUN", help=_PRESET_HELP)
-    parser.add_argument("texts", metavar="TEXT", nargs="*", help="what to read")
+    parser.add_argument("texts", metavar="TEXT", nargs="*", default=[], help=_TEXT_HELP)
     parser.add_argument("--file", metavar="FILE", help="a text in each line; - for standard input")
     parser.add_argument("--json", action="store_true", help="an object of JSON for each text")
     parser.add_argument("--seed", metavar="N", type=int, help="for what is written by chance")
@@ -339,14 +327,14 @@ def _describe_predict(parser: argparse.ArgumentParser) -> None:
 def _predict(options: argparse.Namespace) -> int:
     if options.texts and options.file:
         raise UsageError("TEXT and --file cannot be given together.")
-    folder = _model_folder(options.preset)
+    folder = _folder_of(options.preset)
     kind = read_config(folder)["class"]
-    if kind in ("MusicModel", "MemoryModel"):
+    if kind == "MemoryModel":
         raise UsageError(
-            f"{options.preset} is a {kind}, which reads no text. In Python: "
-            f"from kerasrnn.zoo import {kind}."
+            f"{options.preset} is a MemoryModel, which reads numbers and no text. In Python: "
+            "from kerasrnn.zoo import MemoryModel."
         )
-    texts: Iterator[str] = iter(options.texts)
+    texts: Iterator[str] = (text for text in options.texts if text.strip())
     if not options.texts:
         if options.file is None and sys.stdin is not None and sys.stdin.isatty():
             raise UsageError("There is no text: give TEXT, --file FILE, or standard input.")
@@ -370,10 +358,10 @@ def _answering(kind: str, folder: Path, seed: int | None) -> Callable[[list[str]
         from kerasrnn.embeddings import EmbeddingMatrix
 
         matrix = EmbeddingMatrix.load(str(folder))
-        return lambda words: [
+        return lambda words: (
             {"text": word, "similar": [list(pair) for pair in matrix.most_similar(word, topn=5)]}
             for word in words
-        ]
+        )
     with _starting_quietly():
         from kerasrnn import zoo
     task = zoo.Task.from_preset(folder)
@@ -477,7 +465,7 @@ def _describe_export(parser: argparse.ArgumentParser) -> None:
 def _export(options: argparse.Namespace) -> int:
     if options.version < 1:
         raise UsageError(f"--version must be 1 or more. Received: {options.version}")
-    folder = _model_folder(options.preset)
+    folder = _folder_of(options.preset)
     with _starting_quietly():
         from kerasrnn.serving import serving_command
         from kerasrnn.zoo import Task
@@ -549,21 +537,24 @@ def _presets(options: argparse.Namespace) -> int:
 
 
 def _describe_lens(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "kerasrnn lens {report,lecture} …"
+    from kerasrnn.lens.__main__ import add_commands
+
+    add_commands(parser)
     parser.epilog = "example:\n  kerasrnn lens report ner_en_starter --out report.html"
 
 
-# === Models ===
-
-
-def _model_folder(name: str) -> Path:
-    """The folder of a preset, or that of the preset which a run has left."""
-    if not name.strip():
-        raise UsageError("The name of a preset or of a run's folder must not be empty.")
-    run = Path(name) / "preset"
-    if (run / CONFIG_FILE).is_file():
-        return run
-    return resolve_preset(name)
+def _lens(given: list[str]) -> int:
+    parser = Parser(prog="kerasrnn lens", description="Look inside a recurrent model.")
+    _describe_lens(parser)
+    options = parser.parse_args(given)
+    if options.command is None:
+        parser.print_help()
+        return _USAGE
+    if options.command == "report" and not options.model.endswith(".keras"):
+        resolve_model(options.model)
+    with _starting_quietly():
+        pass
+    return options.run(options)
 
 
 if __name__ == "__main__":

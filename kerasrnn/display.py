@@ -36,7 +36,12 @@ def pieces_of(answer: dict[str, Any]) -> list[tuple[str, str]]:
     if "label" in answer:
         return [(text, ""), (f"  → {answer['label']} ({answer['score']:.0%})", "")]
     if "continuation" in answer:
-        return [(text, ""), (answer["continuation"], "written")]
+        written = answer["continuation"]
+        if not isinstance(written, str):  # chords
+            from kerasrnn.data.pitches import roll_of_chords, text_of_roll
+
+            written = f" | {text_of_roll(roll_of_chords(written))}"
+        return [(text, ""), (written, "written")]
     if "similar" in answer:
         near = ", ".join(f"{word} {cosine:.2f}" for word, cosine in answer["similar"])
         return [(f"{text}  → {near}", "")]
@@ -100,7 +105,7 @@ def display(found: Any, text: str = "") -> Display:
     I grew up in [France LOC].
     """
     found = list(found)
-    if all(isinstance(one, dict) for one in found):
+    if all(isinstance(one, dict) for one in found) and not text:
         return Display(found)
     for entity in found:
         if text[entity.start : entity.end] != entity.text:

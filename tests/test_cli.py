@@ -143,6 +143,7 @@ def test_predictions_are_for_people_or_for_programs(capsys, stdin, tmp_path):
         ("slots_en_snips", "play some jazz", "→ PlayMusic"),
         ("pos_en_ewt", "Dogs bark", "[Dogs NOUN] [bark VERB]"),
         ("words_en", "king", "king  → prince 0.82"),
+        ("music_jsb", "C4 E4 G4 C5 | 59 D4", "C4 E4 G4 C5 | 59 D4 | "),
     ],
 )
 def test_each_kind_of_preset_answers(capsys, preset, text, expected):
@@ -200,14 +201,21 @@ def test_train_evaluate_predict_export_from_any_folder(tmp_path, people):
         (["train", "tagger", "--data", "/none.conll"], "/none.conll"),
         (["predict", "ner_en_wnut", "a"], "Did you mean 'ner_en_wnut17'?"),
         (["predict", "ner_en_starter", "a", "--jsn"], "Did you mean '--json'?"),
-        (["predict", "music_jsb", "a"], "music_jsb is a MusicModel, which reads no text"),
+        (["predict", "music_jsb", "C4 H4"], "such as C4, F#4 or Bb3, or a number from 21 to 108."),
+        (["predict", "music_jsb", "none.mid"], "none.mid: expected a file"),
+        (["predict", "ner_en_starter", " "], "There is no text to read."),
         (["predict", "ner_en_starter", "--file", "/none.txt"], "/none.txt"),
         (["predict", "ner_en_starter", "--file", "/"], "must name a file"),
         (["predict", "ner_en_starter", "a", "--file", "b"], "cannot be given together"),
         (["predict", "words_en", "kingg"], "Did you mean 'king'"),
         (["predict", ""], "must not be empty"),
         (["predict", "../nowhere/", "a"], "There is no preset folder"),
-        (["predict"], "required: PRESET|RUN"),
+        (["predict"], "required: PRESET|RUN."),
+        (["lens", "reprt"], "Unknown command 'reprt'. Did you mean 'report'?"),
+        (["lens", "report", "ner_en_starte"], "Did you mean 'ner_en_starter'?"),
+        (["lens", "report", "ner_en_starter", "--otu", "x"], "Did you mean '--out'?"),
+        (["export", "ner_en_starter", "x", "y"], "unknown argument 'y'"),
+        (["--completion", "fish"], "Expected one of bash, zsh, tcsh."),
         (["evaluate", "ner_en_starter", "--data", "x.conll", "--cells"], "Unknown flag --cells"),
         (["export", "ner_en_starter", "x", "--version", "0"], "--version must be 1 or more"),
         (["presets", "words"], "Did you mean 'words_en'?"),
@@ -220,6 +228,37 @@ def test_errors_are_a_line_with_the_choices_and_status_2(capsys, arguments, mess
     assert message in error
     assert error.count("\n") == 1 and "Traceback" not in error
     assert not shown
+
+
+def test_a_run_that_has_no_model_yet(capsys, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    for command in (["predict"], ["lens", "report"]):
+        status, _, error = run(capsys, *command, str(tmp_path / "run"))
+        assert status == 2 and "a run that has no model yet" in error
+
+
+def test_an_answer_is_given_before_a_word_that_is_not_there(capsys):
+    status, shown, error = run(capsys, "predict", "words_en", "king", "kingg", "--json")
+    assert status == 2 and json.loads(shown)["text"] == "king" and "Did you mean 'king'" in error
+
+
+def test_an_encoding_that_lacks_what_is_printed():
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasrnn.cli", "predict", "words_en", "king"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert done.returncode == 0 and done.stdout.startswith(rb"king  \u2192 prince")
+
+
+def test_a_full_disk_is_a_line():
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasrnn.cli", "presets"], stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1 and done.stderr == b"kerasrnn: No space left on device.\n"
 
 
 def test_no_text_at_all(capsys, stdin):

@@ -1,6 +1,7 @@
 """What README.md says is so: its Python runs, its commands and files exist."""
 
 import re
+import shlex
 
 import pytest
 
@@ -22,11 +23,27 @@ def test_the_python_runs_from_top_to_bottom(tmp_path):
 def test_the_two_commands_are_those_that_ci_runs():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for command in (
-        "pip install -e . && python -m training.tagger",
+        "pip install -e . && kerasrnn train tagger",
         "pip install -e '.[dev]' && pytest",
     ):
         assert f"{command}\n" in README.of("sh")
         assert f'readme_command "{command}"\n' in script
+
+
+@pytest.mark.slow
+def test_the_other_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    from kerasrnn import cli
+
+    README.write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    commands = [shlex.split(command) for command in README.commands()]
+    commands = [words for words in commands if words[0] == "kerasrnn"]
+    assert commands[0] == ["kerasrnn", "train", "tagger"]  # CI runs it
+    for words in commands[1:]:
+        assert cli.main(words[1:]) == 0, words
+        assert capsys.readouterr().out, words
+    for made in ("runs/people/preset", "serving/people/1/saved_model.pb", "report.html"):
+        assert (tmp_path / made).exists()
 
 
 @pytest.mark.parametrize("command", README.commands())

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from kerasrnn.command_line import close_to
 from kerasrnn.data import UnlabelledError
 from kerasrnn.data.errors import ColumnError
 from kerasrnn.embeddings import VECTOR_PACKAGES
 from kerasrnn.embeddings.sources import source_names, source_of
 from kerasrnn.storage.preset_folders import HUB_PREFIX
 
-from .flags import TrainingConfig, UsageError, close_to, flag_name
+from .flags import TrainingConfig, UsageError, flag_name
 
 DATA_VARIABLE = "KERASRNN_DATA"
 

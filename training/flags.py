@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
-import difflib
 import importlib.util
 import inspect
 import math
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
+from kerasrnn.command_line import close_to
 from kerasrnn.networks import options
 from kerasrnn.networks.options import SHARE, Number, OneOf, Option, options_of
 
@@ -612,9 +612,3 @@ def _fault_of_kind(field: dataclasses.Field, kind: type, value: Any) -> str:
         close = close_to(str(value), choices)
         return f"must be one of {', '.join(choices)}.{close} Received: {value!r}"
     return ""
-
-
-def close_to(name: str, names: Sequence[str]) -> str:
-    """A question that names what somebody may have meant, with a space before it, or nothing."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]}?" if close else ""

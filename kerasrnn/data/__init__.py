@@ -41,7 +41,14 @@ from kerasrnn.data.piano_rolls import (
     piano_roll_splits,
     read_piano_rolls,
 )
-from kerasrnn.data.pitches import chords_of_roll, pitch_name, roll_of_chords
+from kerasrnn.data.pitches import (
+    chords_of_roll,
+    parse_pitch,
+    pitch_name,
+    roll_of_chords,
+    roll_of_text,
+    text_of_roll,
+)
 from kerasrnn.data.running_text import (
     load_running_texts,
     parse_python_sources,
@@ -101,6 +108,7 @@ __all__ = [
     "parse_mat",
     "parse_midi",
     "parse_pairs",
+    "parse_pitch",
     "parse_python_sources",
     "parse_table",
     "parse_tfds",
@@ -115,8 +123,10 @@ __all__ = [
     "read_running_texts",
     "read_tfds",
     "roll_of_chords",
+    "roll_of_text",
     "stream_running_texts",
     "temporal_order",
+    "text_of_roll",
     "to_dataset",
     "to_text_dataset",
     "write_country_questions",

@@ -26,7 +26,7 @@ SPLITS = ("train", "validation", "test")
 # What files call them.
 _NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
 _VARIABLES = {"train": "traindata", "validation": "validdata", "test": "testdata"}
-_MIDI = (".mid", ".midi")
+MIDI_ENDINGS = (".mid", ".midi")
 _FAULTS_SHOWN = 5
 _PITCHES = range(LOWEST_PITCH, HIGHEST_PITCH + 1)
 _EXPECTED = (
@@ -84,7 +84,7 @@ def load_piano_rolls(
         return parse_mat(path, split)
     if ending == ".json":
         return parse_chords(path, split)
-    if ending in _MIDI:
+    if ending in MIDI_ENDINGS:
         return [parse_midi(path, frames_per_beat=frames_per_beat)]
     raise ValueError(f"Unknown kind of file {name!r}. Expected {_EXPECTED}.")
 
@@ -296,7 +296,7 @@ def _parse_folder(folder: Path, split: str, frames_per_beat: int) -> list[np.nda
         if split not in parts:
             raise _no_split(folder, split, list(parts))
         folder = parts[split]
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _MIDI)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MIDI_ENDINGS)
     if not files:
         raise DataError.at(folder, None, expected="MIDI files (.mid, .midi)", got="none")
     rolls: list[np.ndarray] = []

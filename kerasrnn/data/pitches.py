@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,6 +14,10 @@ HIGHEST_PITCH = 108  # C8
 KEYS = HIGHEST_PITCH - LOWEST_PITCH + 1
 
 _PITCHES = range(LOWEST_PITCH, HIGHEST_PITCH + 1)
+_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
+_PITCH = re.compile("([A-Ga-g])([#♯b♭]?)([0-8])")
+_BAR = "|"
 _NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 
@@ -92,3 +97,66 @@ def pitch_name(pitch: int) -> str:
     ('C4', 'A0', 'F♯4')
     """
     return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def parse_pitch(name: str) -> int:
+    """The MIDI number of a pitch as musicians write it.
+
+    Args:
+        name: a letter, `#` or `b` (or `♯`, `♭`) where it has one, and the octave; or the number.
+
+    Raises:
+        ValueError: it has another form, or no piano has the pitch.
+
+    Example:
+
+    >>> from kerasrnn.data import parse_pitch
+    >>> parse_pitch("C4"), parse_pitch("Bb3"), parse_pitch("F♯4"), parse_pitch("21")
+    (60, 58, 66, 21)
+    """
+    found = _PITCH.fullmatch(name)
+    pitch = -1
+    if found:
+        step, sign, octave = found.groups()
+        pitch = 12 * (int(octave) + 1) + _STEPS[step.upper()] + _SIGNS[sign]
+    elif name.isdecimal() and len(name) <= 3:
+        pitch = int(name)
+    if pitch not in _PITCHES:
+        raise ValueError(
+            f"A pitch must be a name from A0 to C8, such as C4, F#4 or Bb3, or a number from "
+            f"{LOWEST_PITCH} to {HIGHEST_PITCH}. Received: {name!r:.40}"
+        )
+    return pitch
+
+
+def roll_of_text(text: str) -> np.ndarray:
+    """A piano roll from chords that are written down.
+
+    Args:
+        text: the frames, with `|` between them, each with the pitches that sound, as `parse_pitch`
+            takes them; an empty frame is silent, an empty text has no frame.
+
+    Returns:
+        Zeros and ones, uint8 `(time, 88)`.
+
+    Raises:
+        ValueError: a pitch has another form.
+
+    Example:
+
+    >>> from kerasrnn.data import roll_of_text, text_of_roll
+    >>> text_of_roll(roll_of_text("C4 E4 G4 C5 | B3 D4 | | 60"))
+    'C4 E4 G4 C5 | B3 D4 | | C4'
+    """
+    frames = text.split(_BAR) if text.strip() else []
+    return roll_of_chords([[parse_pitch(name) for name in frame.split()] for frame in frames])
+
+
+def text_of_roll(roll: np.ndarray) -> str:
+    """The chords of a piano roll, as `roll_of_text` reads them.
+
+    Args:
+        roll: `(time, 88)`; what is above 0.5 sounds.
+    """
+    frames = (" ".join(map(pitch_name, chord)) for chord in chords_of_roll(roll))
+    return " ".join(f" {_BAR} ".join(frames).split())

@@ -18,7 +18,7 @@ import numpy as np
 from kerasrnn import data
 from kerasrnn.data.pitches import KEYS
 from kerasrnn.lens.inputs import check_model
-from kerasrnn.storage.preset_folders import CONFIG_FILE, list_presets, read_config, resolve_preset
+from kerasrnn.storage.preset_folders import list_presets, read_config, resolve_model
 from kerasrnn.zoo import (
     EncoderDecoder,
     LanguageModel,
@@ -105,14 +105,8 @@ def opened(model: Any) -> Opened:
             return Opened(keras.saving.load_model(path), path.stem)
         except (TypeError, ValueError):  # a loss of the user's own, perhaps; else it comes again
             return Opened(keras.saving.load_model(path, compile=False), path.stem)
-    if (path / "preset" / CONFIG_FILE).is_file():
-        return _of_preset(path / "preset", path)
-    if path.is_dir() and ((path / "checkpoints").is_dir() or (path / "history.csv").is_file()):
-        raise FileNotFoundError(
-            f"{path} is the folder of a run that has no model yet: there is no {path / 'preset'}. "
-            "Let it end, or go on with it (--resume)."
-        )
-    return _of_preset(resolve_preset(model), None)
+    folder = resolve_model(model)
+    return _of_preset(folder, path if folder == path / "preset" else None)
 
 
 def _of_preset(folder: Path, run: Path | None) -> Opened:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kerasrnn.storage.preset_folders import resolve_model
+
 _EXAMPLES = 16
 
 
@@ -200,6 +202,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         _check_target(arguments.out)
+        if Path(arguments.model).suffix != ".keras":
+            resolve_model(arguments.model)  # before TensorFlow is loaded
         import matplotlib
 
         matplotlib.use("agg")
@@ -216,7 +220,7 @@ def run(arguments: argparse.Namespace) -> int:
             examples = read_examples(found.model, arguments.data, count)
         _written(found, examples, arguments.out)
     except (ImportError, OSError, TypeError, ValueError) as error:
-        print(f"report: {error}", file=sys.stderr)
+        print(f"report: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(arguments.out)
     return 0

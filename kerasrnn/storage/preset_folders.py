@@ -277,6 +277,30 @@ def resolve_preset(preset: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def resolve_model(name: str | os.PathLike[str]) -> Path:
+    """Find the folder of a preset, or of the preset that a training run has left.
+
+    Args:
+        name: the folder of a run, or what `resolve_preset` takes.
+
+    Returns:
+        The preset's folder.
+
+    Raises:
+        FileNotFoundError: the run has no model yet; or as for `resolve_preset`.
+        ValueError: as for `resolve_preset`.
+    """
+    run = Path(name)
+    if (run / "preset" / CONFIG_FILE).is_file():
+        return run / "preset"
+    if (run / "checkpoints").is_dir() or (run / "history.csv").is_file():
+        raise FileNotFoundError(
+            f"{run} is the folder of a run that has no model yet: there is no {run / 'preset'}. "
+            "Let it end, or go on with it (--resume)."
+        )
+    return resolve_preset(name)
+
+
 def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Read and check a preset's `config.toml`.
 

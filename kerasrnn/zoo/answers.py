@@ -1,15 +1,20 @@
-"""What a task that reads text answers, in plain values."""
+"""What a task answers, in plain values."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasrnn.data.midi import parse_midi
+from kerasrnn.data.piano_rolls import MIDI_ENDINGS
+from kerasrnn.data.pitches import chords_of_roll, roll_of_text
 from kerasrnn.zoo.encoder_decoder import EncoderDecoder
 from kerasrnn.zoo.language_model import LanguageModel
+from kerasrnn.zoo.music_model import MusicModel
 from kerasrnn.zoo.sequence_tagger import SequenceTagger
 from kerasrnn.zoo.task import Task
 from kerasrnn.zoo.text_classifier import TextClassifier
@@ -17,20 +22,23 @@ from kerasrnn.zoo.word_vectors import WordVectors
 
 
 def answers(task: Task, texts: Sequence[str], *, seed: int | None = None) -> list[dict[str, Any]]:
-    """What a task that reads text answers to some texts, as plain values.
+    """What a task answers to some texts, as plain values.
 
     Args:
-        task: a task that reads text.
-        texts: the texts; for `WordVectors`, words.
-        seed: for what a language model writes by chance.
+        task: a task; not a `MemoryModel`, which reads numbers only.
+        texts: the texts; for `WordVectors`, words; for a `MusicModel` chords as
+            `kerasrnn.data.roll_of_text` reads them, or the path of a MIDI file (`.mid`, `.midi`).
+        seed: for what is written by chance.
 
     Returns:
         For each text a dict with `text`, and, by the class of the task, `entities` (or `tags`, of
         a tagger without entities), and `label` where it has labels for texts; `label` and `score`;
-        `continuation`; `answer`; or `similar`, pairs of a word and its cosine.
+        `continuation`, a text or, of a `MusicModel`, the MIDI numbers of each frame; `answer`; or
+        `similar`, pairs of a word and its cosine.
 
     Raises:
         ValueError: the task reads no text, or as for its `predict`.
+        DataError: a MIDI file cannot be read.
 
     Example:
 
@@ -60,12 +68,21 @@ def answers(task: Task, texts: Sequence[str], *, seed: int | None = None) -> lis
     elif isinstance(task, WordVectors):
         matrix = task.to_matrix()
         rows = [{"similar": matrix.most_similar(word, topn=5)} for word in texts]
+    elif isinstance(task, MusicModel):
+        begun = [_piece(text, task.settings["frames_per_beat"]) for text in texts]
+        rows = [{"continuation": chords_of_roll(roll)} for roll in task.generate(begun, seed=seed)]
     else:
         raise ValueError(
             f"{type(task).__name__} reads no text. Expected a SequenceTagger, TextClassifier, "
-            "LanguageModel, EncoderDecoder or WordVectors."
+            "LanguageModel, EncoderDecoder, WordVectors or MusicModel."
         )
     return [{"text": text, **_numbers(row)} for text, row in zip(texts, rows, strict=True)]
+
+
+def _piece(text: str, frames_per_beat: int) -> np.ndarray:
+    if Path(text.strip()).suffix.lower() in MIDI_ENDINGS:
+        return parse_midi(text.strip(), frames_per_beat=frames_per_beat)
+    return roll_of_text(text)
 
 
 def _numbers(value: Any) -> Any:
