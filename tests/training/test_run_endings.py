@@ -105,7 +105,10 @@ def test_a_loss_that_is_large_but_finite_goes_on(tmp_path):
 
 def test_divergence_is_told_in_a_line_and_a_status(capsys):
     console = Console(width=200)
-    with pytest.raises(SystemExit) as stop, reporting_errors(console, "tagger", lambda: "runs/a"):
+    with (
+        pytest.raises(SystemExit) as stop,
+        reporting_errors(console, "python -m training.tagger", lambda: "runs/a"),
+    ):
         raise Diverged("The training has diverged")
     assert stop.value.code == 1
     assert capsys.readouterr().err == "training.tagger: The training has diverged\n"
@@ -286,7 +289,10 @@ def test_two_runs_at_once_do_not_share_a_folder(tmp_path, resume):
 def test_errors_of_the_system_are_a_line_and_a_status(tmp_path, capsys, error):
     def attempt():
         out = str(tmp_path)
-        with pytest.raises(SystemExit) as stop, reporting_errors(Console(), "music", lambda: out):
+        with (
+            pytest.raises(SystemExit) as stop,
+            reporting_errors(Console(), "python -m training.music", lambda: out),
+        ):
             raise error
         assert stop.value.code == 1
         message = capsys.readouterr().err
@@ -304,7 +310,10 @@ def test_errors_of_the_system_are_a_line_and_a_status(tmp_path, capsys, error):
     "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM: [4,9999999999]")]
 )
 def test_too_little_memory_is_a_line_and_a_status(capsys, error):
-    with pytest.raises(SystemExit) as stop, reporting_errors(Console(), "music", lambda: "runs/a"):
+    with (
+        pytest.raises(SystemExit) as stop,
+        reporting_errors(Console(), "python -m training.music", lambda: "runs/a"),
+    ):
         raise error
     assert stop.value.code == 1
     message = capsys.readouterr().err
@@ -318,7 +327,7 @@ def test_an_interrupt_outside_of_the_training_is_a_line(tmp_path, capsys):
     def attempt() -> str:
         with (
             pytest.raises(SystemExit) as stop,
-            reporting_errors(Console(), "music", lambda: str(folder)),
+            reporting_errors(Console(), "python -m training.music", lambda: str(folder)),
             RunFolder(folder, resume=False),
         ):
             raise KeyboardInterrupt
