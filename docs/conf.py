@@ -19,6 +19,7 @@ from sphinx.pycode import ModuleAnalyzer  # noqa: E402
 
 from kerasrnn._version import __version__  # noqa: E402
 from kerasrnn.storage.atomic import replacing_file  # noqa: E402
+from kerasrnn.storage.cards import without_head  # noqa: E402
 
 REPOSITORY = "https://github.com/kerasrnn/kerasrnn"
 
@@ -94,10 +95,7 @@ def preset_pages(zoo: Path = ROOT / "zoo") -> dict[str, str]:
         Texts by name: `table` and the presets' names.
     """
     cards = {path.parent.name: path.read_text("utf-8") for path in zoo.glob("*/README.md")}
-    # The head is the Hugging Face hub's.
-    pages = {
-        name: re.sub(r"\A---\n.*?\n---\n+", "", card, flags=re.S) for name, card in cards.items()
-    }
+    pages = {name: without_head(card) for name, card in cards.items()}
     table = (zoo / "README.md").read_text("utf-8").partition("\n")[2].strip()
     pages["table"] = re.sub(r"\]\((\w+)/README\.md\)", r"](presets/\1.md)", table) + "\n"
     return pages

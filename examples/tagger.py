@@ -17,7 +17,7 @@ import os
 
 from kerasrnn.data import load_sentences
 from kerasrnn.lens import gradient_flow, memory_horizon
-from kerasrnn.zoo import SequenceTagger
+from kerasrnn.zoo import SequenceTagger, display
 
 # A test runs this notebook in seconds: with few data, and for a short time.
 TINY = os.environ.get("KERASRNN_EXAMPLES") == "tiny"
@@ -43,7 +43,8 @@ figures = tagger.evaluate(held_out)
 
 # %%
 trained = SequenceTagger.from_preset("ner_en_starter")
-trained.predict(["He said, Tesla is an electric automotive company.", "I grew up in France."])
+text = "He said, Tesla is an electric automotive company that sells cars in France."
+display(trained.predict([text])[0], text)
 
 # %% [markdown]
 # How many steps its gradient reaches back, and how it falls with the distance:
