@@ -21,6 +21,7 @@ _MODULES = (
     "data",
     "display",
     "embeddings",
+    "extras",
     "layers",
     "lens",
     "networks",

@@ -24,6 +24,7 @@ from typing import Any
 
 from kerasrnn._version import __version__
 from kerasrnn.command_line import Parser, expected
+from kerasrnn.extras import require
 from kerasrnn.storage.preset_folders import (
     HUB_PREFIX,
     list_presets,
@@ -153,12 +154,7 @@ def _commands() -> dict[str, tuple[str, Callable[[argparse.ArgumentParser], None
 
 def _complete(shell: str) -> int:
     flags_of = _training("flag_table")
-    try:
-        import shtab
-    except ImportError as error:
-        raise ImportError(
-            "--completion needs the package shtab: pip install 'kerasrnn[completion]'."
-        ) from error
+    shtab = require("shtab", "completion", "--completion")
     parser = Parser(prog="kerasrnn")
     subparsers = parser.add_subparsers(parser_class=Parser)
     for name, (summary, describe) in _commands().items():

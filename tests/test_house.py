@@ -31,7 +31,7 @@ STOREYS = [
     ("kerasrnn.cells",),
     ("kerasrnn.recurrence",),
     ("kerasrnn.storage",),
-    ("kerasrnn._version", "kerasrnn.command_line"),
+    ("kerasrnn._version", "kerasrnn.command_line", "kerasrnn.extras"),
 ]
 STOREY = {name: number for number, row in enumerate(STOREYS) for name in row}
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasrnn.data.extras import require
 from kerasrnn.data.pitches import HIGHEST_PITCH, KEYS, LOWEST_PITCH
+from kerasrnn.extras import require
 
 _VOICES = ("soprano", "alto", "tenor", "bass")
 # Every tenth chorale validates, and the one after it tests.

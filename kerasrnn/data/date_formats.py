@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from kerasrnn.extras import require
+
 # A year of two digits is the one of these hundred, as in POSIX.
 WINDOW = (1969, 2068)
 YEARS = (1000, 2999)
@@ -88,14 +90,8 @@ class _Shape(NamedTuple):
 
 def babel() -> Any:
     """The package Babel, or an ImportError that says how to install it."""
-    try:
-        import babel.dates
-    except ImportError as error:
-        raise ImportError(
-            "Dates need the package Babel: pip install 'kerasrnn[training]', or "
-            "pip install -e '.[training]' in a checkout."
-        ) from error
-    return babel
+    require("babel.dates", "training", "builtin:dates")
+    return require("babel", "training", "builtin:dates")
 
 
 @functools.cache

@@ -7,6 +7,8 @@ import random
 import re
 from dataclasses import dataclass
 
+from kerasrnn.extras import require
+
 SPLITS = ("train", "validation", "test")
 
 # How many clauses stand between what is asked and what tells it. In training, short ones are
@@ -148,15 +150,11 @@ def speakers() -> dict[str, str]:
     >>> speakers()["French"]
     'France'
     """
-    try:
-        from babel import Locale
-        from babel.core import get_global
-        from babel.languages import get_official_languages
-    except ImportError as error:
-        raise ImportError(
-            "builtin:grew_up_in takes countries and languages from the package Babel: "
-            "pip install 'kerasrnn[training]'"
-        ) from error
+    require("babel", "training", "builtin:grew_up_in")
+    from babel import Locale
+    from babel.core import get_global
+    from babel.languages import get_official_languages
+
     english, likely = Locale("en"), get_global("likely_subtags")
     found = {}
     for code, language in english.languages.items():

@@ -10,6 +10,7 @@ import hashlib
 import unicodedata
 
 from kerasrnn.data.labelled_texts import LabelledText
+from kerasrnn.extras import require
 
 SPLITS = ("train", "validation", "test")
 SHARED = ("leave_out", "keep")
@@ -77,13 +78,7 @@ def parse_languages(split: str = "train", *, shared: str = "leave_out") -> list[
 @functools.cache
 def _phrases() -> tuple[tuple[str, str, int], ...]:
     """Language, phrase, and how many languages have it, in capital or small letters."""
-    try:
-        from babel import Locale
-    except ImportError as error:
-        raise ImportError(
-            "builtin:languages are names that the package Babel carries, which is not installed. "
-            "In a clone of the repository: pip install -e '.[training]'; or: pip install babel"
-        ) from error
+    Locale = require("babel", "training", "builtin:languages").Locale
     found: dict[str, dict[str, str]] = {}  # by language, the phrases by their key
     for code in _CODES:
         locale = Locale.parse(code)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrnn.data.errors import DataError
+from kerasrnn.extras import require
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -482,13 +483,7 @@ def digit_rows(*, pixel_by_pixel: bool = False, split: str = "train") -> MemoryE
     bounds = {"train": (0, 1437), "validation": (1437, 1617), "test": (1617, 1797)}
     if split not in bounds:
         raise ValueError(f"Unknown `split` {split!r}. Expected one of {', '.join(bounds)}.")
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError(
-            "The digits come with scikit-learn. Install it: pip install 'kerasrnn[training]'"
-        ) from error
-    digits = load_digits()
+    digits = require("sklearn.datasets", "training", "builtin:digits").load_digits()
     begin, end = bounds[split]
     chosen = np.random.default_rng(1998).permutation(len(digits.target))[begin:end]
     pictures = (digits.images[chosen] / 16).astype(np.float32)  # (count, 8, 8)

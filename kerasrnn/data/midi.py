@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from kerasrnn.data.errors import DataError, check_numbers, shown, whole_number
-from kerasrnn.data.extras import require
 from kerasrnn.data.files import check_size, read_bytes
 from kerasrnn.data.midi_events import MidiFault, read_header, read_keys
 from kerasrnn.data.pitches import HIGHEST_PITCH, KEYS, LOWEST_PITCH
+from kerasrnn.extras import require
 
 _DRUMS = 9
 _TICKS_PER_BEAT = 480

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from kerasrnn.data.errors import DataError, check_strings, quote, shown, whole_number
-from kerasrnn.data.extras import require
 from kerasrnn.data.files import source_name
 from kerasrnn.embeddings import evaluation
 from kerasrnn.embeddings.evaluation import AnalogyScores, WordPairScores
@@ -21,6 +20,7 @@ from kerasrnn.embeddings.spelling import UnknownTermError
 from kerasrnn.embeddings.tables import Table, rows_at_once
 from kerasrnn.embeddings.vectors import checked_matrix
 from kerasrnn.embeddings.writing import write_file
+from kerasrnn.extras import require
 from kerasrnn.storage.term_files import FIRST_TERM_ID
 
 # Beyond these lengths, products of float32 leave its range.

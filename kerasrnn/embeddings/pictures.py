@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from kerasrnn.data.errors import check_strings, shown, whole_number
-from kerasrnn.data.extras import require
 from kerasrnn.embeddings.nearest import units_of
 from kerasrnn.embeddings.projector import Embedding, group_of, known_words, printable
+from kerasrnn.extras import require
 from kerasrnn.themes import (
     LABEL_SIZE,
     Colours,

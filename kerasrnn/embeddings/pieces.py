@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kerasrnn.data.extras import require
+from kerasrnn.extras import require
 from kerasrnn.storage.term_files import check_terms
 
 # How long a piece of a word is, its edges counted: as long as most syllables and endings.

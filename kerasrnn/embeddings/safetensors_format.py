@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from kerasrnn.data.errors import DataError, shown
-from kerasrnn.data.extras import require
 from kerasrnn.data.files import parse_json
 from kerasrnn.embeddings.tables import Table, table_of_array
 from kerasrnn.embeddings.text_format import Path
+from kerasrnn.extras import require
 from kerasrnn.storage.term_files import read_terms
 
 TENSOR = "embeddings"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kerasrnn.data.errors import shown, whole_number
-from kerasrnn.data.extras import require
+from kerasrnn.extras import require
 from kerasrnn.lens.inputs import Batch, batches, check_model
 from kerasrnn.lens.probing import Place, Reading, chosen_layers, probing
 from kerasrnn.lens.steps import SYMBOLS

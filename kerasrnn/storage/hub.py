@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kerasrnn._version import __version__
+from kerasrnn.extras import require
 
 HUB_PREFIX = "hf://"
 
@@ -82,14 +83,8 @@ def client(name: HubName, token: str | bool | None = None) -> Any:
     Raises:
         ImportError: if it is not installed.
     """
-    try:
-        from huggingface_hub import HfApi
-    except ImportError as error:
-        raise ImportError(
-            f"{name} lies on the Hugging Face hub, which needs the package huggingface_hub: "
-            "pip install 'kerasrnn[hub]'"
-        ) from error
-    return HfApi(token=token, library_name="kerasrnn", library_version=__version__)
+    hub = require("huggingface_hub", "hub", str(name))
+    return hub.HfApi(token=token, library_name="kerasrnn", library_version=__version__)
 
 
 def fetched(name: HubName, patterns: Sequence[str]) -> Path:

@@ -1,8 +1,8 @@
 """Running text from files and from what every machine has, and sentences about growing up."""
 
-import builtins
 import gzip
 import re
+import sys
 
 import pytest
 
@@ -203,13 +203,6 @@ def test_the_distance_counts_words_and_commas():
 
 
 def test_without_babel_the_extra_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def no_babel(name, *rest):
-        if name.split(".")[0] == "babel":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", no_babel)
-    with pytest.raises(ImportError, match=r"pip install 'kerasrnn\[training\]'"):
+    monkeypatch.setitem(sys.modules, "babel", None)
+    with pytest.raises(ImportError, match=r"needs babel.*pip install 'kerasrnn\[training\]'"):
         speakers()

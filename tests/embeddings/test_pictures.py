@@ -447,7 +447,7 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, module, meth
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
         return __import__(name, fromlist=[""])
 
-    monkeypatch.setattr("kerasrnn.data.extras.importlib.import_module", missing)
+    monkeypatch.setattr("kerasrnn.extras.importlib.import_module", missing)
     message = rf"needs {package}. Install it: pip install 'kerasrnn\[plots\]'"
     with pytest.raises(ImportError, match=message):
         plot(ROYAL, method=method)

@@ -346,6 +346,6 @@ def test_without_pandas_the_table_says_how_to_get_it(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     found = gates(model_of(layers.LSTM(5)), X)
-    monkeypatch.setattr("kerasrnn.data.extras.importlib.import_module", missing)
+    monkeypatch.setattr("kerasrnn.extras.importlib.import_module", missing)
     with pytest.raises(ImportError, match=r"needs pandas. Install it: pip install 'kerasrnn\["):
         found.to_pandas()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasrnn
-from kerasrnn.data.extras import require
+from kerasrnn.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Packages that only some readers need."""
+"""Packages that only some parts need, and the extras that bring them."""
 
 import importlib
 from types import ModuleType
@@ -23,7 +23,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
 
     Example:
 
-    >>> from kerasrnn.data.extras import require
+    >>> from kerasrnn.extras import require
     >>> require("json", "training", "Reading JSON").__name__
     'json'
     """
@@ -35,6 +35,6 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
             raise  # it is there, and lacks something itself
         package = _DISTRIBUTIONS.get(root, root)
         raise ImportError(
-            f"{purpose} needs {package}. Install it: pip install 'kerasrnn[{extra}]', "
-            f"or pip install {package}."
+            f"{purpose} needs {package}. Install it: pip install 'kerasrnn[{extra}]' (in a clone, "
+            f"pip install -e '.[{extra}]'), or pip install {package}."
         ) from error
