@@ -170,8 +170,7 @@ def test_behind_the_frozen_epochs_all_of_it_learns(preset, finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoints", [1, 2, 3])
-@pytest.mark.parametrize("averages", ["0", "0.9"])
+@pytest.mark.parametrize(("checkpoints", "averages"), [(1, "0"), (2, "0.9"), (3, "0")])
 def test_a_resumed_run_ends_as_an_unbroken_one(
     preset, drugs, finished, tmp_path, no_export, checkpoints, averages
 ):
