@@ -158,35 +158,21 @@ def test_a_language_model_goes_on(capsys):
 
 
 @pytest.mark.slow
-def test_train_evaluate_predict_export_from_any_folder(tmp_path, people):
+def test_train_evaluate_predict_export_from_any_folder(capsys, monkeypatch, tmp_path, people):
     folder = tmp_path / "empty"
     folder.mkdir()
-    environment = {**os.environ, "NO_COLOR": "1", "TERM": "dumb"}
-
-    def command(*arguments, **options):
-        return subprocess.run(
-            [sys.executable, "-m", "kerasrnn.cli", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            **options,
-        )
-
-    trained = command(
-        *("train", "tagger", "--data", str(people), "--epochs", "1", "--units", "4"),
-        *("--out", "run"),
-    )
-    assert trained.returncode == 0, trained.stderr
-    assert "\x1b" not in trained.stdout
-    assert command("predict", "run", "Ada met Babbage").returncode == 0
-    figures = command("evaluate", "run", "--data", str(people), "--json")
-    assert 0 <= json.loads(figures.stdout)["train"]["f1"] <= 1
-    exported = command("export", "run", "serving/tagger", "--version", "3")
-    assert (folder / "serving/tagger/3/saved_model.pb").is_file(), exported.stderr
-    again = command("train", "tagger", "--data", str(people), "--out", "run")
-    assert again.returncode == 2
-    assert again.stderr.startswith("kerasrnn train tagger: run holds a run already")
+    monkeypatch.chdir(folder)
+    flags = ("--data", str(people), "--epochs", "1", "--units", "4", "--out", "run")
+    status, shown, error = run(capsys, "train", "tagger", *flags)
+    assert status == 0, error
+    assert "\x1b" not in shown
+    assert run(capsys, "predict", "run", "Ada met Babbage")[0] == 0
+    _, figures, _ = run(capsys, "evaluate", "run", "--data", str(people), "--json")
+    assert 0 <= json.loads(figures)["train"]["f1"] <= 1
+    assert run(capsys, "export", "run", "serving/tagger", "--version", "3")[0] == 0
+    assert (folder / "serving/tagger/3/saved_model.pb").is_file()
+    status, _, error = run(capsys, "train", "tagger", *flags)
+    assert status == 2 and error.startswith("kerasrnn train tagger: run holds a run already")
 
 
 # === What goes wrong ===

@@ -157,6 +157,12 @@ def text_of_roll(roll: np.ndarray) -> str:
 
     Args:
         roll: `(time, 88)`; what is above 0.5 sounds.
+
+    Example:
+
+    >>> from kerasrnn.data import roll_of_chords, text_of_roll
+    >>> text_of_roll(roll_of_chords([[60, 66], [], [58]]))
+    'C4 F♯4 | | B♭3'
     """
     frames = (" ".join(map(pitch_name, chord)) for chord in chords_of_roll(roll))
     return " ".join(f" {_BAR} ".join(frames).split())
