@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import importlib
 import io
 import itertools
@@ -81,8 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, LookupError, FileNotFoundError, FileExistsError, ImportError) as error:
         return _complain(error, _USAGE)
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            return _FAILURE
         return _complain(error, _FAILURE)
 
 
@@ -99,9 +96,8 @@ def _complain(error: object, status: int) -> int:
 
 
 def _run(given: list[str]) -> int:
-    parser = make_parser()
     if not given:
-        parser.print_help()
+        make_parser().print_help()
         return _USAGE
     commands = _commands()
     if not given[0].startswith("-") and given[0] not in commands:
@@ -113,7 +109,7 @@ def _run(given: list[str]) -> int:
         return _lens(given[1:])
     if given[0] == "evaluate" and len(given) > 1 and not given[1].startswith("-"):
         return _evaluate(given[1], given[2:])
-    options = parser.parse_args(given)
+    options = make_parser().parse_args(given)
     if options.completion:
         return _complete(options.completion)
     return options.run(options)
@@ -138,6 +134,14 @@ def make_parser() -> argparse.ArgumentParser:
     for name, (summary, describe) in _commands().items():
         command = subparsers.add_parser(name, help=summary, description=summary)
         describe(command)
+    return parser
+
+
+def _parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of a command by itself."""
+    summary, describe = _commands()[name]
+    parser = Parser(prog=f"kerasrnn {name}", description=summary)
+    describe(parser)
     return parser
 
 
@@ -185,9 +189,7 @@ def _describe_train(parser: argparse.ArgumentParser) -> None:
 
 def _train(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help"):
-        parser = Parser(prog="kerasrnn train", description="Train a model on your data.")
-        _describe_train(parser)
-        parser.print_help()
+        _parser_of("train").print_help()
         return 0 if given else _USAGE
     name, *flags = given
     known = _training("flag_table")
@@ -267,9 +269,7 @@ def _describe_evaluate(parser: argparse.ArgumentParser) -> None:
 def _evaluate(name: str, flags: list[str]) -> int:
     command = f"kerasrnn evaluate {name}"
     if {"-h", "--help"} & set(flags):
-        parser = Parser(prog="kerasrnn evaluate")
-        _describe_evaluate(parser)
-        parser.print_help()
+        _parser_of("evaluate").print_help()
         return 0
     folder = _folder_of(name)
     script = _script_of(read_config(folder)["class"])
@@ -540,14 +540,13 @@ def _describe_lens(parser: argparse.ArgumentParser) -> None:
 
 
 def _lens(given: list[str]) -> int:
-    parser = Parser(prog="kerasrnn lens", description="Look inside a recurrent model.")
-    _describe_lens(parser)
+    parser = _parser_of("lens")
     options = parser.parse_args(given)
     if options.command is None:
         parser.print_help()
         return _USAGE
     if options.command == "report" and not options.model.endswith(".keras"):
-        resolve_model(options.model)
+        resolve_model(options.model)  # before TensorFlow is loaded
     with _starting_quietly():
         pass
     return options.run(options)

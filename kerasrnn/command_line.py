@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 
@@ -52,12 +52,13 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"unknown {value!r}.{choices}")
 
 
-def close_to(name: str, names: Iterable[str]) -> str:
+def close_to(name: str, names: Iterable[str], show: Callable[[str], str] = str) -> str:
     """A question that names what somebody may have meant, with a space before it, or nothing.
 
     Args:
         name: what was given.
         names: what there is.
+        show: how the name is written, `repr` for one in quotes.
 
     Example:
 
@@ -66,7 +67,7 @@ def close_to(name: str, names: Iterable[str]) -> str:
     ' Did you mean --units?'
     """
     close = difflib.get_close_matches(name, list(names), n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+    return f" Did you mean {show(close[0])}?" if close else ""
 
 
 def expected(name: str, names: Iterable[str]) -> str:
@@ -83,6 +84,4 @@ def expected(name: str, names: Iterable[str]) -> str:
     " Did you mean 'gru'? Expected one of gru, lstm."
     """
     names = list(names)
-    close = difflib.get_close_matches(name, names, n=1)
-    meant = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{meant} Expected one of {', '.join(names)}."
+    return f"{close_to(name, names, repr)} Expected one of {', '.join(names)}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from kerasrnn.command_line import close_to
 from kerasrnn.data.errors import DataError, MissingFileError
 from kerasrnn.data.files import source_name
 from kerasrnn.embeddings import packages
@@ -172,5 +172,4 @@ def _opened_preset(
 def _hint(source: str) -> str:
     names = source_names()
     part = next((p for p in source.split("+") if p not in names), source)
-    close = difflib.get_close_matches(part, names, n=1)
-    return f"Did you mean {close[0]!r}?" if close else ""
+    return close_to(part, names, repr).strip()

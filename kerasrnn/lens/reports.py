@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kerasrnn.storage.preset_folders import resolve_model
-
 _EXAMPLES = 16
 
 
@@ -202,8 +200,6 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         _check_target(arguments.out)
-        if Path(arguments.model).suffix != ".keras":
-            resolve_model(arguments.model)  # before TensorFlow is loaded
         import matplotlib
 
         matplotlib.use("agg")

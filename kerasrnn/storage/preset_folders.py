@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import reprlib
@@ -14,6 +13,7 @@ from importlib import util
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kerasrnn.command_line import close_to
 from kerasrnn.storage.hub import HUB_PREFIX, HubName, fetched
 
 CONFIG_FILE = "config.toml"
@@ -261,11 +261,10 @@ def resolve_preset(preset: str | os.PathLike[str]) -> Path:
         if preset in known:
             folder = known[preset]
         elif not folder.is_dir():
-            close = difflib.get_close_matches(preset, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
-                f"Unknown preset {preset!r}.{hint} Expected one of {', '.join(sorted(known))}, "
-                "a folder, hf://owner/name, or hf://owner/name@revision."
+                f"Unknown preset {preset!r}.{close_to(preset, known, repr)} Expected one of "
+                f"{', '.join(sorted(known))}, a folder, hf://owner/name, or "
+                "hf://owner/name@revision."
             )
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no preset folder {folder}.")
