@@ -1,4 +1,4 @@
-"""Adam for large tables of embeddings, of which a batch reads a few rows."""
+"""Adam for large tables of embeddings, and Adam for gradients that overflow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["LazyAdam"]
+__all__ = ["LazyAdam", "SteadyAdam"]
 
 
 @keras.saving.register_keras_serializable(package="kerasrnn")
@@ -100,3 +100,30 @@ def _summed(gradient: Any) -> Any:
 def _resource(variable: Any) -> tf.Variable:
     """TensorFlow's own variable, which can change some of its rows."""
     return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+@keras.saving.register_keras_serializable(package="kerasrnn")
+class SteadyAdam(keras.optimizers.Adam):
+    """Adam that takes gradients for zero when they have overflowed.
+
+    Through a thousand steps, a gradient that grows by a tenth at each is greater than any number
+    of 32 bits. Clipping cannot help then: infinity divided by infinity is no number, and after one
+    such batch the weights are none either.
+
+    Args:
+        *arguments: as for `keras.optimizers.Adam`.
+        **keywords: likewise.
+
+    Example:
+
+    >>> import keras
+    >>> from kerasrnn.optimizers import SteadyAdam
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> model.compile(SteadyAdam(0.01, global_clipnorm=1.0), "mse")
+    """
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        norm = ops.sum([ops.sum(ops.square(g)) for g in grads])
+        finite = ops.isfinite(norm)
+        grads = [ops.where(finite, g, ops.zeros_like(g)) for g in grads]
+        return super().apply(grads, trainable_variables)

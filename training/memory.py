@@ -29,6 +29,7 @@ from kerasrnn.lens import gradient_flow
 from kerasrnn.lens.pictures import figure_of_flows
 from kerasrnn.networks.memory import PADDING_ID
 from kerasrnn.networks.options import Number
+from kerasrnn.optimizers import SteadyAdam
 from kerasrnn.zoo import MemoryModel
 
 from . import plots
@@ -534,22 +535,6 @@ def _stages(config: MemoryConfig, epochs: int) -> list[tuple[int, int | None]]:
     shares = np.cumsum([1 / part for part in shorter])
     ends = [round(epochs * _SHORTER * share / shares[-1]) for share in shares]
     return [*zip(ends, shorter, strict=True), (epochs, length)]
-
-
-@keras.saving.register_keras_serializable(package="kerasrnn")
-class SteadyAdam(keras.optimizers.Adam):
-    """Adam that takes gradients for zero when they have overflowed.
-
-    Through a thousand steps, a gradient that grows by a tenth at each is greater than any number
-    of 32 bits. Clipping cannot help then: infinity divided by infinity is no number, and after one
-    such batch the weights are none either.
-    """
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        norm = keras.ops.sum([keras.ops.sum(keras.ops.square(g)) for g in grads])
-        finite = keras.ops.isfinite(norm)
-        grads = [keras.ops.where(finite, g, keras.ops.zeros_like(g)) for g in grads]
-        return super().apply(grads, trainable_variables)
 
 
 class _StopWhenSolved(keras.callbacks.Callback):

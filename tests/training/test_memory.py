@@ -1,6 +1,7 @@
 """`python -m training.memory` from its flags to its folder."""
 
 import csv
+import importlib
 import json
 import tomllib
 from pathlib import Path
@@ -267,7 +268,8 @@ def test_a_gradient_that_has_overflowed_moves_no_weight(bad):
 
 
 def test_the_optimizer_of_a_run_is_one_that_keras_can_load(tmp_path):
-    """A `.keras` file names its optimizer's class."""
+    """A `.keras` file names its optimizer's class: the same under both names of the scripts."""
+    importlib.import_module("kerasrnn.training.memory")
     assert keras.saving.get_registered_name(memory.SteadyAdam) == "kerasrnn>SteadyAdam"
     model = MemoryModel.from_examples(adding(4, length=5, seed=1), units=3)
     model.compile(memory.SteadyAdam(0.01))
