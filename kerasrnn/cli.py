@@ -23,7 +23,7 @@ from typing import Any
 
 from kerasrnn._version import __version__
 from kerasrnn.command_line import Parser, expected
-from kerasrnn.extras import require
+from kerasrnn.extras import BackendError, require
 from kerasrnn.storage.preset_folders import (
     HUB_PREFIX,
     list_presets,
@@ -63,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; or 2 for what makes no sense, 1 for what went wrong, 130 after an interrupt.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if "keras" not in sys.modules:
+        # Whatever is configured for other programs: models of tasks run on TensorFlow.
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks
     try:
@@ -79,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _FAILURE
     except (ValueError, LookupError, FileNotFoundError, FileExistsError, ImportError) as error:
         return _complain(error, _USAGE)
-    except OSError as error:
+    except (OSError, BackendError) as error:
         return _complain(error, _FAILURE)
 
 

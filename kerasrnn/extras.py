@@ -1,10 +1,37 @@
-"""Packages that only some parts need, and the extras that bring them."""
+"""What only some parts need: packages, the extras that bring them, and TensorFlow."""
 
 import importlib
 from types import ModuleType
 
 # What is imported under another name than it is installed by.
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+
+
+class BackendError(RuntimeError):
+    """Something that works on TensorFlow only, on another backend of Keras."""
+
+
+def require_tensorflow(what: str) -> None:
+    """Raise unless Keras runs on TensorFlow.
+
+    Args:
+        what: what needs it, as the beginning of a sentence.
+
+    Raises:
+        BackendError: it runs on another backend.
+
+    Example:
+
+    >>> from kerasrnn.extras import require_tensorflow
+    >>> require_tensorflow("A SavedModel")
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise BackendError(
+            f"{what} works on TensorFlow only. Expected KERAS_BACKEND=tensorflow in the "
+            f"environment. Received: {keras.backend.backend()!r}"
+        )
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

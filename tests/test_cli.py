@@ -13,6 +13,8 @@ from kerasrnn.training import flag_table
 
 from kerasrnn import cli
 
+pytestmark = pytest.mark.tensorflow
+
 CONLL = "Ada\tB-PER\nmet\tO\nBabbage\tB-PER\n\nIn\tO\nParis\tB-LOC\n\n" * 4
 
 
@@ -226,6 +228,18 @@ def test_a_run_that_has_no_model_yet(capsys, tmp_path):
 def test_an_answer_is_given_before_a_word_that_is_not_there(capsys):
     status, shown, error = run(capsys, "predict", "words_en", "king", "kingg", "--json")
     assert status == 2 and json.loads(shown)["text"] == "king" and "Did you mean 'king'" in error
+
+
+@pytest.mark.slow
+def test_models_run_on_tensorflow_whatever_is_configured():
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasrnn.cli", "predict", "date_en_iso", "5th of May 2026"],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2026-05-05" in done.stdout
 
 
 def test_an_encoding_that_lacks_what_is_printed():

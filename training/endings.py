@@ -15,6 +15,8 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
+from kerasrnn.extras import BackendError
+
 
 class Interrupted(Exception):
     """The run was asked to stop by a signal. Its last checkpoint is whole."""
@@ -101,7 +103,7 @@ def reporting_errors(
         more = _going_on(command, folder) if _has_checkpoint(folder) else ""
         _print_error(command, f"{Interrupted(signal.SIGINT)}.{more}")
         raise SystemExit(128 + signal.SIGINT) from stop
-    except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError, ImportError, BackendError) as error:
         _print_error(command, error)
         raise SystemExit(2) from error
     except Diverged as error:

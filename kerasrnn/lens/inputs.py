@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from kerasrnn.extras import require_tensorflow
 from kerasrnn.zoo import Task
 from kerasrnn.zoo.batches import Encoded
 
@@ -31,11 +32,7 @@ class Batch(NamedTuple):
 
 def check_backend() -> None:
     """Raise unless Keras runs on TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "kerasrnn.lens works on TensorFlow. Expected KERAS_BACKEND=tensorflow. "
-            f"Received: {keras.backend.backend()!r}"
-        )
+    require_tensorflow("kerasrnn.lens")
 
 
 def check_model(model: Any) -> None:

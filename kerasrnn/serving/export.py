@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrnn.extras import require_tensorflow
 from kerasrnn.serving import c_api
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.serving.placing import check_free, check_version, move_into_place, staging
@@ -255,11 +256,7 @@ def export_signatures(
 
 
 def _check_arguments(signatures: Mapping[str, Signature], samples: Mapping[str, Requests]) -> None:
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "An export needs Keras's TensorFlow backend (KERAS_BACKEND=tensorflow). "
-            f"Found: {keras.backend.backend()}."
-        )
+    require_tensorflow("An export")
     if "serving_default" not in signatures:
         raise ValueError(
             "`signatures` must hold 'serving_default', which servers use by default. "

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kerasrnn.extras import require_tensorflow
 from kerasrnn.networks.options import COUNT, SHARE, Configured, OneOf
 from kerasrnn.serving.finite import check_finite_weights
 from kerasrnn.storage.preset_folders import CONFIG_FILE, read_config, resolve_preset
@@ -76,6 +77,10 @@ class Task(Configured, keras.Model):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         Task._classes[cls.__name__] = cls
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Task:
+        require_tensorflow(f"kerasrnn.zoo.{cls.__name__}")
+        return super().__new__(cls, *arguments, **keywords)
 
     # === What a task defines ===
 

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from kerasrnn.extras import require_tensorflow
 from kerasrnn.lens.lecture.page import Item, checkout, execute, render
 from kerasrnn.storage.atomic import replacing_file
 
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         for item in everything:
             item.check_packages()
         (folder / "lecture").mkdir(parents=True, exist_ok=True)
-        _check_backend()
+        require_tensorflow("The lecture")
     except (ImportError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -105,13 +106,3 @@ def run(arguments: argparse.Namespace) -> int:
         path.write_text(render(everything, outputs, folder), encoding="utf-8")
     print(f"{folder / PAGE} in {time.perf_counter() - start:.0f} s")
     return 0
-
-
-def _check_backend() -> None:
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "The lecture is executed on the TensorFlow backend. "
-            f"Received: KERAS_BACKEND={keras.backend.backend()}"
-        )
